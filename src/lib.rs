@@ -1,7 +1,7 @@
-//! dbxcmk: customer-managed keys under Databricks workspaces, proven before they are attached.
+//! dbxcmk: customer-managed keys under Databricks workspaces, which the provider proves before it attaches them.
 //!
-//! Arrows between the rooms go one way: `cli` → `provider` → {`plugin`, `preflight`, `databricks`, `clouds`};
-//! `preflight` → `requirements` → `policy`; everybody may use the words of `vocabulary`, which uses nobody.
+//! Arrows between the rooms go one way: `cli` → `provider` → {`plugin`, `preflight`, `databricks`, `clouds`}; `preflight` →
+//! `requirements` → `policy`; every room may use the words of `vocabulary`, which uses no other room.
 
 #![warn(clippy::disallowed_methods)]
 

@@ -158,7 +158,7 @@ pub fn all_ids() -> impl Iterator<Item = &'static str> {
     own.chain(Id::ALL.iter().map(|one| one.name()))
 }
 
-/// The ID that somebody may have meant.
+/// The known ID that is nearest to a text with a typo; `None` where none is near.
 pub fn nearest_id(text: &str) -> Option<&'static str> {
     let known: Vec<&'static str> = all_ids().collect();
     nearest(text, &known)

@@ -254,7 +254,7 @@ pub struct SeenKey {
     pub proof: Option<Vec<Finding>>,
     /// When the key was last used, as far as its cloud says.
     pub last_use: LastUse,
-    /// Who used it last, where that was asked.
+    /// Who used it last, where the audit asked.
     pub last_used_by: Option<String>,
     /// Who else may use it; none when it could not be read.
     pub others: Option<Vec<SeenOther>>,
@@ -341,7 +341,7 @@ pub struct AuditFacts {
     pub cloud: Cloud,
     /// The Databricks account; none on Azure, where it was not given.
     pub account_id: Option<String>,
-    /// As whom the services were asked.
+    /// The identity that made the calls.
     pub identity: String,
     /// How many requests went to which service.
     pub requests: BTreeMap<String, u64>,
@@ -359,7 +359,7 @@ pub struct AuditFacts {
     pub locations: Vec<SeenLocation>,
     /// Keys that let Databricks in without a key configuration.
     pub unregistered: Vec<Unregistered>,
-    /// Subscriptions that cannot be seen.
+    /// Subscriptions that the caller cannot see.
     pub hidden: Vec<HiddenSubscription>,
     /// Metastores without a workspace, by ID.
     pub without_workspace: Vec<String>,

@@ -1,7 +1,7 @@
 //! The whole account at a glance: what was read of it in, a report out.
 //!
-//! Pure: who gathers the facts hands them in ([`AuditFacts`]), and the same facts give the same report. The proof, the coverage and the
-//! record of a key's last use decide what they decide everywhere else; what only an audit asks is judged in `judge`.
+//! Pure: the caller gathers the facts and hands them in ([`AuditFacts`]), and the same facts give the same report. The proof, the
+//! coverage and the record of a key's last use decide what they decide everywhere else; what only an audit asks is judged in `judge`.
 //!
 //! - `facts`: what was read, and what could not be.
 //! - `policy`, `scope`: the policy file, and which workspaces are judged.

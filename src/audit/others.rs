@@ -1,4 +1,4 @@
-//! Who may use a key beside this Databricks account: how far each is from the owner of the key.
+//! Who may use a key beside this Databricks account, and how far each is from the owner of the key.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ pub enum Reach {
     Everybody,
 }
 
-/// Somebody who may use a key.
+/// A principal that may use a key beside this Databricks account.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SeenOther {
     /// Who, with which rights, by what.
@@ -128,7 +128,7 @@ pub fn of_policy(policy: &Document, whose: Owner<'_>) -> Vec<SeenOther> {
     all
 }
 
-/// Whom a statement names, without this Databricks account.
+/// The principals that a statement names, without this Databricks account.
 fn named_by(statement: &Statement, whose: Owner<'_>) -> Vec<(String, Reach)> {
     if let Some(accounts) = values(statement, DATABRICKS_TAG) {
         let others = accounts.into_iter().filter(|one| *one != whose.databricks);
@@ -159,7 +159,7 @@ fn named_by(statement: &Statement, whose: Owner<'_>) -> Vec<(String, Reach)> {
             Principal::Federated(name) => {
                 all.push((principal.to_string(), Reach::Elsewhere(name.clone())));
             }
-            // They match nobody.
+            // They match no principal.
             Principal::Deleted(_) | Principal::CanonicalUser(_) => {}
         }
     }

@@ -1,4 +1,5 @@
-//! The policy file (`audit.hcl`): which workspaces are judged, what is required, and which findings are accepted, by whom and until when.
+//! The policy file (`audit.hcl`): which workspaces the audit judges, what it requires, and which findings the owner accepts, and until
+//! when.
 //!
 //! A word that this version does not know is an error: a typo must not make an exception, or a requirement, without effect.
 
@@ -51,7 +52,7 @@ impl Default for Required {
     }
 }
 
-/// A finding that somebody accepts.
+/// A finding that the owner accepts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exception {
     /// The ID of the finding.
@@ -84,9 +85,9 @@ pub struct AuditPolicy {
     pub scope: ScopeRules,
     /// What makes the audit report a finding: keys, rotation, logs.
     pub require: Required,
-    /// What is accepted.
+    /// The findings that the owner accepts, each with its reason.
     pub exceptions: Vec<Exception>,
-    /// Whether keys are asked for their last use.
+    /// Whether the audit asks when each key was last used.
     pub last_use: bool,
     /// Whether all keys of an account are read, to find those that let Databricks in.
     pub discovery: bool,
@@ -468,7 +469,7 @@ exception "workspace-data-uncovered" {
         assert_eq!(AuditPolicy::parse("", TODAY), Ok(AuditPolicy::default()));
     }
 
-    /// Each row: what somebody wrote, the line, and words of what is wrong.
+    /// Each row: the policy file, the line, and words of the error.
     #[test]
     fn what_is_not_known_is_an_error_with_its_line() {
         let exception = |id: &str, rest: &str| {

@@ -1,4 +1,4 @@
-//! The report: what an audit found, apart from how it is shown. `docs/schemas/audit.schema.json` describes its JSON.
+//! The report: what an audit found, apart from its formats. `docs/schemas/audit.schema.json` describes its JSON.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -106,7 +106,7 @@ words! {
     Rotates {
         /// The cloud rotates it.
         On "on",
-        /// It is not.
+        /// The cloud does not rotate it.
         Off "off",
         /// It could not be read.
         NotKnown "not_known",
@@ -248,7 +248,7 @@ pub struct AuditRun {
     pub account_id: Option<String>,
     /// `aws`, `gcp` or `azure`.
     pub cloud: String,
-    /// As whom the services were asked.
+    /// The identity that made the calls.
     pub identity: String,
     /// Whether everything was read.
     pub complete: bool,
@@ -265,7 +265,7 @@ pub struct AuditRun {
 /// The numbers. `covered + uncovered + not_known = judged`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// All workspaces that were seen.
+    /// All workspaces that the audit saw.
     pub workspaces: usize,
     /// Those in scope.
     pub judged: usize,
@@ -308,13 +308,13 @@ pub struct LastUsed {
     pub at: Option<String>,
     /// By which operation, as `Decrypt`.
     pub operation: Option<String>,
-    /// By whom; on Google Cloud, how many resources the key protects.
+    /// The caller; on Google Cloud, how many resources the key protects.
     pub by: Option<String>,
     /// Since when its cloud records uses (RFC 3339).
     pub tracked_since: Option<String>,
 }
 
-/// Somebody beside this Databricks account who may use a key.
+/// A principal beside this Databricks account that may use a key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct OtherUser {
     /// Who, as the cloud names them.
@@ -462,7 +462,7 @@ pub type Controls = BTreeMap<String, Vec<String>>;
 pub struct AuditFinding {
     /// A stable name: `workspace-data-uncovered`, or one of the proof.
     pub id: String,
-    /// `<id>/<subject>`: the same in every run.
+    /// `<ID>/<subject>`: the same in every run.
     pub uid: String,
     /// How much it matters.
     pub severity: Gravity,
@@ -470,7 +470,7 @@ pub struct AuditFinding {
     pub subject: AuditSubject,
     /// What is wrong, in one line.
     pub title: String,
-    /// What was found.
+    /// What the audit found, with IDs.
     pub found: String,
     /// Why it matters.
     pub why: String,

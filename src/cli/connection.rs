@@ -1,4 +1,5 @@
-//! Where a command connects, and as whom: what is not given comes from the environment and the profiles.
+//! Where a command connects, and with which identity. It reads from the environment and the profiles
+//! what the user does not give.
 
 #![allow(
     rustdoc::bare_urls,

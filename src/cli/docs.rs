@@ -312,7 +312,7 @@ fn resource_page(name: &str, schema: &Schema, examples: &Path) -> std::io::Resul
     Ok(page)
 }
 
-/// A data source or a list: what it is asked for, and what it gives.
+/// A page about a data source or a list: its arguments, and its results.
 fn schema_page(name: &str, kind: &str, schema: &Schema, example: &str) -> String {
     let mut page = front_matter(&format!("{name} {kind} - dbxcmk"), &schema.description);
     let _ = write!(page, "\n# {name} ({kind})\n\n{}\n", schema.description);

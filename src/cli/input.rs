@@ -1,4 +1,4 @@
-//! What a subcommand is asked about: a file, or standard input.
+//! The input of a subcommand: a file, or standard input.
 
 use std::io::Read;
 use std::path::Path;

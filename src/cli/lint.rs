@@ -309,7 +309,7 @@ fn in_body(
     }
 }
 
-/// Objects that are written out; what an expression makes cannot be seen before it is evaluated.
+/// Objects that stand in the text; `lint` does not see what an expression makes only when Terraform evaluates it.
 fn in_expression(
     source: &Source,
     expression: &Expression,

@@ -42,7 +42,7 @@ pub struct ReviewArguments {
     file: PathBuf,
 }
 
-/// A finding that somebody accepts.
+/// A finding that the user accepts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Acceptance {
     id: String,
@@ -154,7 +154,7 @@ fn stops(report: &Report, fail_on: &[String]) -> bool {
 mod tests {
     use super::*;
 
-    /// Each row: what somebody wrote, and what it means.
+    /// Each row: the argument, and its meaning.
     #[test]
     fn an_acceptance_names_a_finding_and_a_reason() {
         let rows = [

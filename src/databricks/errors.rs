@@ -44,10 +44,10 @@ pub enum Error {
     /// A web page came instead of an answer: the credential is not accepted on this host.
     #[error("a web page came instead of an answer")]
     LoginPage,
-    /// An answer that cannot be understood.
+    /// The client cannot parse the answer, for this reason.
     #[error("the answer cannot be understood: {0}")]
     Malformed(String),
-    /// The certificates that are to be trusted cannot be read.
+    /// The provider cannot read the certificates that it shall trust.
     #[error("the certificates in {file} cannot be read: {reason}")]
     Certificates {
         /// The path of the file.

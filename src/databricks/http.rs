@@ -14,7 +14,7 @@ use crate::vocabulary::is_loopback;
 
 /// The pause before the second try; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// The longest pause that nobody asked for.
+/// The longest pause that the client chooses by itself.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Whether secrets may be sent there: with TLS, or to this very machine.

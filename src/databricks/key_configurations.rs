@@ -78,12 +78,12 @@ pub struct AzureKeyInfo {
 }
 
 impl KeyConfiguration {
-    /// Whether it is one that does not exist yet: only the account gives ids.
+    /// Whether it does not exist yet: only the account gives IDs.
     pub fn is_planned(&self) -> bool {
         self.customer_managed_key_id.is_empty()
     }
 
-    /// Whether its id is one, so that it can be read and deleted by it.
+    /// Whether the API can read and delete it by the ID that it shows.
     pub fn has_readable_id(&self) -> bool {
         self.customer_managed_key_id
             .parse::<KeyConfigurationId>()
@@ -100,8 +100,8 @@ impl KeyConfiguration {
         has_key && self.creation_time.is_some() && !self.use_cases.is_empty()
     }
 
-    /// Whether it is what was asked for, as far as it shows. An answer that says otherwise was changed on its way: the account refuses what it
-    /// does not make.
+    /// Whether the answer has what the provider asked for, as far as it shows. An answer that says otherwise has changed on its way: the
+    /// account refuses what it does not create.
     pub fn is_as_asked(&self, asked: &NewKeyConfiguration) -> bool {
         let same_cases = asked
             .use_cases
@@ -232,7 +232,7 @@ impl NewKey {
                     && filled(&key.key_alias) == filled(&own.key_alias)
                     && key.is_reused_for_cluster_volumes() == own.is_reused_for_cluster_volumes()
             }),
-            // Who grants the access is asked for once, and not shown by every version of the API.
+            // The request says who grants the access, and not every version of the API shows it.
             Self::Gcp(own) => existing
                 .gcp_key_info
                 .as_ref()
@@ -242,7 +242,7 @@ impl NewKey {
 }
 
 impl NewKeyConfiguration {
-    /// What the API will show once it is created; its id and account are not known yet.
+    /// What the API will show once the configuration exists; the ID and account come with it.
     pub fn planned(&self) -> KeyConfiguration {
         KeyConfiguration {
             customer_managed_key_id: String::new(),

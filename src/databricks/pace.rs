@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 /// The first pace, in requests per second: that of the official SDKs and provider.
 pub const START: u32 = 15;
-/// The highest one that nobody asked for.
+/// The highest pace that the client chooses by itself, in requests per second.
 const MOST: f64 = 200.0;
 /// How much an answer raises the pace while nothing has ever complained.
 const RISE: f64 = 1.0;
@@ -26,7 +26,7 @@ pub struct Pace {
     /// How many requests may leave at once, at `at`. Below zero: how many are waiting for their turn.
     saved: f64,
     at: Instant,
-    /// Nobody sends anything before.
+    /// Before this moment, the client sends nothing.
     hold: Instant,
     /// When the pace was last lowered.
     lowered: Option<Instant>,

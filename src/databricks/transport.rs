@@ -38,7 +38,8 @@ use crate::vocabulary::{AccountId, why_unread};
 const CONNECT: Duration = Duration::from_secs(15);
 /// How many requests may be under way at once.
 const AT_ONCE: usize = 10;
-/// How often a call is tried whose answer is a failure of the service's own, or cannot be understood.
+/// How often the client makes a call while the service fails by itself, or answers with a text that
+/// the client cannot parse.
 const TRIES: u32 = 4;
 /// How much of a body is logged.
 const LOGGED: usize = 4096;
@@ -444,7 +445,7 @@ fn mask(json: &mut Json) {
     }
 }
 
-/// Headers for the log. Cookies let somebody in as well.
+/// Headers for the log, without values that let a reader in: cookies do that, too.
 fn named(headers: &HeaderMap) -> String {
     let one = |(name, value): (&reqwest::header::HeaderName, &reqwest::header::HeaderValue)| {
         let secret = value.is_sensitive()

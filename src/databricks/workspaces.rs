@@ -100,7 +100,7 @@ struct StsRole {
     role_arn: Option<String>,
 }
 
-/// The key fields that are to be changed; the others stay as they are.
+/// The key fields that a request changes; the others stay as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct KeyFields {
     /// For managed services.
@@ -140,7 +140,7 @@ impl KeyFields {
         }
     }
 
-    /// Whether nothing is to be changed.
+    /// Whether the request changes nothing.
     pub fn is_empty(&self) -> bool {
         self.managed_services.is_none() && self.storage.is_none()
     }
@@ -285,7 +285,7 @@ impl Workspace {
         self.uses_id(id.as_str())
     }
 
-    /// Whether it uses a key configuration, by whatever id the API shows.
+    /// Whether it uses a key configuration, by the ID that the API shows.
     pub fn uses_id(&self, id: &str) -> bool {
         let own = [
             &self.managed_services_customer_managed_key_id,

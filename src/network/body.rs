@@ -54,7 +54,7 @@ async fn no_longer_than(longest: usize, mut response: Response) -> Result<String
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }
 
-/// Somebody who answers without an end.
+/// A server whose answer has no end.
 ///
 /// # Panics
 /// When there is no port.

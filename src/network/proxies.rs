@@ -79,7 +79,7 @@ impl Proxies {
         Ok(builder)
     }
 
-    /// The proxy through which an address is asked for, without the secret that may stand in it; for messages.
+    /// The proxy for an address, without the secret that may stand in it; for messages.
     pub fn shown_for(&self, url: &Url) -> Option<String> {
         let name = url.host_str()?.to_ascii_lowercase();
         let excepts = |entry: &str| {

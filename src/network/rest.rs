@@ -123,7 +123,7 @@ pub struct Call<'a> {
     pub method: Method,
     /// Where it goes.
     pub url: &'a str,
-    /// What is sent.
+    /// The JSON body; `None` for a request without one.
     pub body: Option<&'a Json>,
     /// Whose call it is, for the log.
     pub service: &'static str,
@@ -132,7 +132,7 @@ pub struct Call<'a> {
     /// Whether it may be sent again when it is not certain that it was not taken. What is refused for being one too many is sent again
     /// in any case.
     pub same_twice: bool,
-    /// How long is waited at most when the service asks for it.
+    /// The longest pause that the client makes when the service asks for one.
     pub longest_asked: Duration,
 }
 
@@ -186,7 +186,7 @@ pub async fn send<E: Refusal, F: Future<Output = Result<SecretString, E>>>(
                                 body,
                             });
                         }
-                        // What was broken on its way is asked for again, where asking changes nothing.
+                        // The client asks again after a broken answer, where asking changes nothing.
                         Err(error) => (E::malformed(error.to_string()), call.method == Method::GET),
                     },
                     // A token can be taken back before its time. That another one helps is tried once; where none can be had, the service is right.

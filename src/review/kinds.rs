@@ -1,5 +1,5 @@
-//! The resource types that matter here: which attributes are read of each, and what they have to look like. What looks different
-//! is an error in the report, and not a resource that is passed over.
+//! The resource types that matter here: which attributes the review reads of each, and which form they must have. Another form
+//! is an error in the report: the review does not pass over the resource.
 
 use serde_json::Value as Json;
 

@@ -1,14 +1,14 @@
 //! A plan in, a report for the person who reviews it out: what happens to whose encryption.
 //!
-//! Pure: the plan is the JSON of `terraform show -json`, and nothing else is asked. The same plan gives the same report.
+//! Pure: the plan is the JSON of `terraform show -json`, and the review asks no service. The same plan gives the same report.
 //!
-//! - `plan`: the changes, typed as far as they matter here; sensitive values are masked as they are read.
+//! - `plan`: the changes, typed as far as they matter here; the reader masks sensitive values.
 //! - `links`: which key is under which configuration, and which configuration under which workspace, by value where it is
 //!   known and by reference where it is not.
-//! - `kinds`: the types that matter, and what their attributes have to look like.
+//! - `kinds`: the types that matter, and the forms that their attributes must have.
 //! - `settings`: how the provider is configured, as far as a plan shows it.
 //! - `rules`: what a person should know, one file for each provider whose resources matter.
-//! - `report`: what comes of it. `render`: the report as Markdown, text, JSON and SARIF.
+//! - `report`: what the rules fill. `render`: the report as Markdown, text, JSON and SARIF.
 
 mod aws;
 mod azure;

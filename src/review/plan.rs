@@ -53,13 +53,13 @@ pub enum Action {
     NoOp,
     /// Data is read.
     Read,
-    /// It is made.
+    /// Terraform creates it.
     Create,
     /// It is changed in place.
     Update,
     /// Terraform destroys it and creates it again.
     Replace,
-    /// It is destroyed.
+    /// Terraform destroys it.
     Delete,
     /// Terraform forgets it, and leaves it.
     Forget,

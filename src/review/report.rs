@@ -1,4 +1,4 @@
-//! The report: what a reviewer should know, apart from how it is shown.
+//! The report: what a reviewer should know, apart from its formats.
 
 use crate::review::catalog::Rule;
 use std::collections::BTreeSet;
@@ -53,7 +53,7 @@ pub struct ReviewFinding {
 /// What happens to a workspace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct WorkspaceLine {
-    /// Its name and id.
+    /// The name and the ID of the workspace.
     pub workspace: String,
     /// The resource that sets its keys.
     pub address: String,
@@ -102,7 +102,7 @@ pub struct ProofLine {
     pub lines: Vec<String>,
 }
 
-/// A finding that somebody has accepted, and why.
+/// A finding that the user has accepted, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Accepted {
     /// The finding, which no longer counts for the exit code.
@@ -156,7 +156,7 @@ pub struct Report {
     pub not_examined: Vec<String>,
     /// What to know, the gravest first.
     pub findings: Vec<ReviewFinding>,
-    /// What somebody has accepted; it counts for no gate.
+    /// The findings that the user has accepted; they do not count for the exit code.
     pub accepted: Vec<Accepted>,
     /// The boxes of the diagram.
     pub nodes: Vec<Node>,
@@ -220,7 +220,7 @@ impl Report {
         self
     }
 
-    /// Accepts findings by their id, all of them or those at an address, and says why. What does not occur is noted.
+    /// Accepts findings by their ID, all of them or those at an address, with the reason. A note says which one does not occur.
     pub fn accept(&mut self, id: &str, address: Option<&str>, reason: &str) {
         let is_meant = |finding: &ReviewFinding| {
             finding.id.name() == id && address.is_none_or(|address| finding.address == address)

@@ -73,7 +73,7 @@ impl Written {
 /// Whether something is set, and by what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Setting {
-    /// It is not.
+    /// The setting is off.
     No,
     /// It is, as written here.
     Yes(String),

@@ -1,10 +1,10 @@
-//! What attributes have to look like.
+//! The forms that attributes must have.
 
 use serde_json::Value as Json;
 
 use super::plan::SENSITIVE;
 
-/// What an attribute has to look like where it has a value that is known.
+/// The form that an attribute must have where Terraform knows its value.
 #[derive(Clone, Copy, Debug)]
 pub enum Shape {
     /// Text, or a number, which Terraform writes as text.
@@ -25,7 +25,7 @@ pub enum Shape {
 
 impl Shape {
     pub(super) fn fits(self, value: &Json) -> bool {
-        // What is sensitive was masked as it was read; nothing can be said about it.
+        // The reader has masked a sensitive value, so no rule can judge its form.
         let is_masked = value.as_str() == Some(SENSITIVE);
         match (self, value) {
             (_, Json::Null) => true,

@@ -616,7 +616,7 @@ fn a_key_that_is_revoked_does_not_come_back_without_a_word() {
         let shown = text(&report);
         assert_eq!(foreign(&cloud, &shown), Vec::<String>::new(), "{shown}");
     }
-    // Of a key whose use the plan does not show, only the mark is said loudly.
+    // Where the plan does not show the use of a key, the report stresses only the mark.
     let alone = reviewed(vec![change(
         "aws_kms_key.x",
         &["update"],
@@ -1400,7 +1400,7 @@ fn the_deployment_of_a_new_key_is_read_or_said() {
     }
 }
 
-/// What a plan with unknown values could not examine is said as such.
+/// The report lists what a plan with unknown values could not examine.
 #[test]
 fn a_plan_that_had_unknown_values_does_not_claim_a_proof() {
     let after = json!({ "use_cases": ["STORAGE"], "aws": {} });

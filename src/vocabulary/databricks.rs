@@ -237,7 +237,8 @@ impl UseCase {
     }
 }
 
-/// For what somebody may use a key: for a use case of workspaces, or for tables of Unity Catalog, whose buckets have the key and no workspace does.
+/// The data for which Databricks may use a key: a use case of workspaces, or tables of Unity Catalog, whose buckets have the key and no workspace
+/// does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KeyUse {
     /// What a workspace attaches a key for.

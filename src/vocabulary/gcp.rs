@@ -306,7 +306,7 @@ textual!(CryptoKeyName, ServiceAccount, ProjectNumber);
 mod tests {
     use super::*;
 
-    /// Each row: a text, and what it is or what is said of it.
+    /// Each row: a text, and the value that it is, or words of the error.
     #[test]
     fn times_are_for_people() {
         for (time, shown) in [

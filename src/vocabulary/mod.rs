@@ -1,6 +1,6 @@
 //! The field's words as types: what AWS, Databricks and Terraform call things, parsed once at the border.
 //!
-//! Everybody may use these; they use nobody. Each parses with a message that says what was expected, for people.
+//! Every room may use these; they use no other room. Each parses with a message that tells a person which form is right.
 
 pub mod aws;
 pub mod azure;

@@ -1,4 +1,4 @@
-//! What each cloud calls things, so that nobody reads the words of another cloud.
+//! What each cloud calls things, so that a user does not read the words of another cloud.
 
 use super::Cloud;
 
@@ -56,7 +56,7 @@ impl Cloud {
     }
 }
 
-/// The words that only another cloud has, as far as a text has them: for tests, in which none is to be found.
+/// The words in a text that only another cloud has: a test expects none.
 #[cfg(test)]
 pub(crate) fn foreign(cloud: &Cloud, text: &str) -> Vec<String> {
     const AWS: &[&str] = &[

@@ -8,7 +8,7 @@ use crate::audit::report::{AuditFinding, Gravity};
 use crate::audit::subject::AuditSubject;
 use crate::preflight::{Finding, Hint, Remedy, Severity};
 
-/// How many texts of one finding are shown, where several workspaces have the same.
+/// How many texts of one finding the report shows, where several workspaces have the same.
 const MOST: usize = 10;
 
 /// A finding that may be one of several with the same ID and subject.

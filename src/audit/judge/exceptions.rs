@@ -1,4 +1,4 @@
-//! Exceptions: findings that somebody accepts until a day. They stay in the report and do not count.
+//! Exceptions: findings that the owner accepts until a day. They stay in the report and do not count.
 
 use time::Date;
 

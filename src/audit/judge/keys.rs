@@ -128,7 +128,8 @@ fn used_by(facts: &AuditFacts, name: &str, users: &BTreeMap<&str, String>) -> Ke
     workspaces.sort_by_key(|id| (id.as_str().len(), id.clone()));
     KeyUsers {
         workspaces,
-        // What was not read may have the key as well; what was found is shown all the same.
+        // A catalog that the audit did not read may have the key as well; the report shows those
+        // that it found all the same.
         catalogs: (facts.has_all_catalogs || !catalogs.is_empty()).then_some(catalogs),
         configurations,
     }

@@ -372,7 +372,7 @@ fn a_key_is_in_danger_by_its_state_and_its_dates() {
     }
 }
 
-/// Each row: what the proof found, what the key is called, and what comes of the finding.
+/// Each row: the findings of the proof, the name of the key, and what the audit makes of them.
 #[test]
 fn what_the_proof_could_not_read_is_not_read() {
     let of = |id: Id, is_error: bool| match is_error {

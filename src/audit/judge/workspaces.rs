@@ -22,7 +22,7 @@ pub(super) enum Standing {
     Covered,
     /// Somewhere there is none.
     Uncovered,
-    /// Some of it was not read, so neither can be said.
+    /// The audit did not read some of it, so it can say neither.
     NotKnown,
 }
 

@@ -19,7 +19,8 @@ use crate::audit::verdict::{Headline, Mood, headlines};
 const STYLE: &str = include_str!("html/style.css");
 const SCRIPT: &str = include_str!("html/script.js");
 
-/// A text as it is shown: nothing in it is markup, and what would change the direction of a text or act on it is shown as an escape.
+/// A text as the page shows it: nothing in it is markup, and a character that would change the direction of a text or act on it
+/// shows as an escape.
 fn escaped(text: &str) -> String {
     let shown = printable(text);
     let mut out = String::with_capacity(shown.len() + 8);

@@ -228,7 +228,7 @@ fn a_page_of_five_thousand_workspaces_stays_small() {
     assert_eq!(page.matches("<svg").count(), 1);
 }
 
-/// Names that somebody may have chosen to do harm.
+/// Names that an attacker may have chosen.
 fn hostile() -> impl Strategy<Value = String> {
     let known = prop::sample::select(vec![
         "<img src=x onerror=alert(1)>".to_owned(),

@@ -12,7 +12,7 @@ use crate::audit::verdict::{Mood, endangered, headlines};
 /// The narrowest text that is still readable.
 const NARROWEST: usize = 40;
 
-/// How a text is shown.
+/// How a terminal shows the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Look {
     /// Columns of the terminal.

@@ -22,7 +22,7 @@ use crate::provider::{AuditOrder, Auditor, NoAudit, in_hcl};
 use crate::vocabulary::{Cloud, why_unread};
 use tfplugin::printable::printable;
 
-/// The arguments, a file that was named, or a report that is to be written cannot be used.
+/// The exit code when the command cannot use its arguments, a file that they name, or a file to write.
 const USAGE: u8 = 2;
 
 /// How wide a text is where no terminal says it.

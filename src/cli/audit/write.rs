@@ -38,7 +38,7 @@ const FORMATS: [(&str, WrittenFormat); 8] = [
     ("openmetrics", WrittenFormat::Openmetrics),
 ];
 
-/// A report that is to be written.
+/// A report that the command writes to a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Output {
     format: WrittenFormat,
@@ -180,7 +180,7 @@ fn write_one(report: &AuditReport, output: &Output, policy_file: &Path) -> Resul
 mod tests {
     use super::*;
 
-    /// Each row: what somebody wrote, and the files, or words of what is wrong.
+    /// Each row: the argument, and the files, or words of the error.
     #[test]
     fn an_output_is_a_format_and_a_file() {
         for (text, expected) in [

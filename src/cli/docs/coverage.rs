@@ -96,7 +96,7 @@ fn before_the_key(page: &mut String) {
             "\nOn {}:\n\n| Data | Gets under the key | How |\n|---|---|---|\n",
             cloud.in_words()
         );
-        // Kinds for which the same is to be done share a row.
+        // Kinds with the same advice share a row.
         let mut rows: Vec<(Existing, Vec<&str>)> = Vec::new();
         for kind in kinds(cloud) {
             match rows

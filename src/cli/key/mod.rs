@@ -162,7 +162,7 @@ pub fn run(command: &KeyCommand) -> ExitCode {
     }
 }
 
-/// What came of a subcommand: the report, and the exit code.
+/// How a subcommand ends: the report, and the exit code.
 type Ended = (Report, u8);
 
 fn failed(report: Report, why: Diagnostics) -> Ended {
@@ -448,7 +448,7 @@ async fn disable(arguments: &DisableArguments, interrupt: &Interrupt) -> Ended {
     match work(&mut seen, order, patience, interrupt).await {
         Ok(outcome) => {
             seen.report.came_to(&outcome);
-            // What is disabled by somebody else, or without a mark, stays so.
+            // A key that another person or tool disabled, or that has no mark, stays so.
             seen.report.next = restoring(&seen.report.key, outcome.way_back);
             (seen.report, 0)
         }
@@ -546,7 +546,7 @@ async fn stop(seen: Seen, stopped: NotDone, interrupt: &Interrupt) -> Ended {
             report.changed |= !matches!(stopped, NotDone::Refused(_)) && differs(&before, &now);
             report.saw(&now);
         }
-        // What was seen before is not what is true now.
+        // An earlier read does not say what is true now.
         _ => report.state = None,
     }
     report.words = None;
@@ -564,7 +564,7 @@ fn with_use(status: KeyStatus, impact: &Result<Impact, Diagnostics>) -> KeyStatu
     }
 }
 
-/// Somebody else changed the key as soon as it was restored.
+/// The error when another writer changed the key as soon as it was restored.
 fn changed_again(key: &str, outcome: &Outcome, status: &KeyStatus) -> Diagnostics {
     Diagnostic::error(
         "Somebody else changed the key at the same time",

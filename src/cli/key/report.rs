@@ -105,7 +105,7 @@ pub struct Report {
     pub impact: Option<Impact>,
     /// Why it is not known.
     pub impact_unknown: Option<Trouble>,
-    /// What the proof found; none where nobody asked.
+    /// The findings of the proof; `None` where the subcommand does not make it.
     pub findings: Option<Vec<Found>>,
     /// What else to know.
     pub notes: Vec<String>,
@@ -116,7 +116,7 @@ pub struct Report {
     /// What stops, in words.
     #[serde(skip)]
     pub words: Option<String>,
-    /// Why the proof was not made, where it was asked for.
+    /// Whether the subcommand wanted the proof and could not make it.
     #[serde(skip)]
     pub not_proven: bool,
     /// The notes of the last read.
@@ -124,7 +124,7 @@ pub struct Report {
     of_status: Vec<String>,
 }
 
-/// Nobody knows what stops.
+/// The error when the provider does not know what stops.
 pub fn impact_unknown(why: &Trouble) -> Diagnostics {
     Diagnostic::error(
         "Could not list the workspaces that use the key",
@@ -154,7 +154,7 @@ impl Report {
         // The notes of an earlier read may no longer be true.
         self.notes.retain(|note| !self.of_status.contains(note));
         self.of_status.clone_from(&status.notes);
-        // What came of an order says it already.
+        // A note of the order says it already.
         let is_said = self.notes.iter().any(|note| note.contains(ENABLE_ANYWAY));
         for note in &status.notes {
             let is_known = self.notes.contains(note) || (is_said && note.contains(ENABLE_ANYWAY));
@@ -192,7 +192,7 @@ impl Report {
                 },
                 summary: one.summary.to_string(),
                 found: one.found.clone(),
-                // What is said in the words of HCL has no place here.
+                // A command line does not show advice in HCL.
                 remedy: one.remedy.text(|_| None),
             });
         for one in all {
@@ -338,7 +338,7 @@ impl Report {
     }
 }
 
-/// How many versions are shown one by one.
+/// How many versions the text shows one by one.
 const MOST_ROWS: usize = 20;
 
 /// A row for each version; of many, those that can be used and are like all others are counted.

@@ -1,4 +1,4 @@
-//! Key policies of AWS KMS: what is asked of one, and what the proof says.
+//! Key policies of AWS KMS: the question about one, and the findings of the proof.
 
 use super::CheckArguments;
 use crate::preflight::aws::{

@@ -292,7 +292,7 @@ pub fn decide(line: &str) -> Result<Json, String> {
             .ok_or_else(|| format!("the line has no \"{name}\""))
     };
     let (policy, asked) = (member("policy")?, member("request")?);
-    // The text itself is read, so that an error can name the place and a key that occurs twice is seen.
+    // The command parses the text itself, so that an error can name the place, and it notices a key that occurs twice.
     let text = line.get(policy.span.clone()).unwrap_or_default();
     let policy = match &policy.kind {
         Kind::String(text) => Document::parse(text),

@@ -50,7 +50,7 @@ pub struct AwsSettings {
     pub iam_endpoint: Option<String>,
     /// Whether the IAM policies of cross-account roles are read.
     pub examine_iam: bool,
-    /// Whether AWS's policy simulator is asked for a second opinion.
+    /// Whether the proof asks AWS's policy simulator for a second opinion.
     pub simulate: bool,
 }
 
@@ -61,7 +61,7 @@ pub struct AssumeRole {
     pub role_arn: String,
     /// The name that CloudTrail shows for the session; `None` for the provider's own.
     pub session_name: Option<String>,
-    /// The external id that its trust policy asks for.
+    /// The external ID that its trust policy asks for.
     pub external_id: Option<String>,
     /// How long the session lasts.
     pub duration: Option<Duration>,

@@ -32,7 +32,7 @@ pub enum AwsError {
     Credentials {
         /// Why, in words.
         reason: String,
-        /// The profile that was asked for, if one was.
+        /// The profile that the user named; `None` without one.
         profile: Option<String>,
         /// What the SDK says.
         #[source]

@@ -40,7 +40,7 @@ impl Aws {
         if !self.connection.settings.examine_iam {
             return RoleKnowledge::Off;
         }
-        // A role is asked for by its name, and another account may have one of the same name.
+        // IAM takes a role's name, and another account may have a role of the same name.
         match self.caller(role.partition().usual_region()).await {
             Ok(caller) if caller.account() == Some(role.account()) => {}
             Ok(caller) => {

@@ -75,7 +75,7 @@ impl Aws {
             .clone()
     }
 
-    /// KMS in a region that somebody names, or in the usual one.
+    /// KMS in a region that the user names, or in the usual one.
     async fn kms_anywhere(&self, region: Option<&str>) -> Result<aws_sdk_kms::Client, AwsError> {
         let usual = self
             .connection

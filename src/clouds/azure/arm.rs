@@ -217,7 +217,7 @@ pub(super) fn parsed<T: serde::de::DeserializeOwned>(json: Json) -> Result<T, Az
     serde_json::from_value(json).map_err(|error| AzureError::Malformed(error.to_string()))
 }
 
-/// The last part of an id: that of a role definition is a UUID.
+/// The last part of an ID: that of a role definition is a UUID.
 pub(super) fn last(id: &str) -> &str {
     id.rsplit('/').next().unwrap_or(id)
 }
@@ -404,8 +404,8 @@ impl Azure {
         )
     }
 
-    /// Assigns the role Key Vault Crypto Service Encryption User at a key. `false` when somebody has assigned it under another name, so that
-    /// it is not this provider's. `description`: whose it is, which a second call can change.
+    /// Assigns the role Key Vault Crypto Service Encryption User at a key. `false` when it is there already under another name, so that it
+    /// is not this provider's. `description`: whose it is, which a second call can change.
     ///
     /// # Errors
     /// When Azure refuses or cannot be reached.

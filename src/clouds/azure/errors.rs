@@ -178,7 +178,7 @@ pub const TRUST: &str = "Trust the certificate authority that signs it, such as 
 mod tests {
     use super::*;
 
-    /// Each row: what Azure answers, and what it is understood as.
+    /// Each row: an answer of Azure, and the error that it becomes.
     #[test]
     fn refusals_are_understood() {
         let body = |code: &str, inner: &str| {

@@ -59,7 +59,7 @@ impl Azure {
         (name, url)
     }
 
-    /// Gives the local role Managed HSM Crypto Service Encryption User at a key. `false` when somebody has given it under another name.
+    /// Gives the local role Managed HSM Crypto Service Encryption User at a key. `false` when it is there already under another name.
     ///
     /// # Errors
     /// When the HSM refuses or cannot be reached.

@@ -10,7 +10,7 @@ use super::errors::AzureError;
 use super::{Audience, Azure};
 use crate::network::{Answer, Call, Pages, Refusal, send};
 
-/// How long is waited at most when Azure asks for it.
+/// The longest pause that the client makes when Azure asks for one.
 pub(super) const LONGEST_ASKED: Duration = Duration::from_secs(60);
 
 impl Refusal for AzureError {

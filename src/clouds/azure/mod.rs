@@ -40,7 +40,7 @@ pub enum AzureCloud {
     China,
 }
 
-/// Whom a token is for.
+/// The service that a token is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Audience {
     /// Azure Resource Manager.
@@ -103,7 +103,7 @@ impl AzureCloud {
     }
 }
 
-/// How somebody proves who they are.
+/// How the provider proves its identity to Microsoft Entra ID.
 #[derive(Clone, Debug)]
 pub enum AzureCredential {
     /// A secret of an application.
@@ -123,7 +123,7 @@ pub enum AzureCredential {
     OidcRequest {
         /// Its address.
         url: String,
-        /// What it is asked with.
+        /// The bearer token of the job, for that request.
         token: SecretString,
         /// The service connection, on Azure DevOps.
         service_connection: Option<String>,
@@ -148,9 +148,9 @@ pub struct AzureSettings {
     pub tenant: Option<String>,
     /// The application, or the user-assigned identity.
     pub client: Option<String>,
-    /// The subscription in which vaults are looked for, beside that of a workspace.
+    /// The subscription in which the provider searches for vaults, beside that of a workspace.
     pub subscription: Option<String>,
-    /// The object id of the application AzureDatabricks in the tenant, when it need not be looked up.
+    /// The object ID of the application AzureDatabricks in the tenant; `None` lets the provider ask Microsoft Graph.
     pub databricks_principal: Option<PrincipalId>,
     /// How it proves who it is.
     pub credential: AzureCredential,
@@ -182,7 +182,7 @@ impl AzureSettings {
     }
 
     /// Where a request for an address goes: to the service itself, or to its stand-in. Answers name addresses too (a next page, an operation),
-    /// and a token must not follow them to somebody else.
+    /// and the client must not send a token to another host.
     ///
     /// # Errors
     /// When the address is not one of the service.
@@ -301,7 +301,7 @@ mod tests {
         }
     }
 
-    /// Each row: the stand-in for vaults, whom a request is for, its address, and where it goes.
+    /// Each row: the stand-in for vaults, the service that a request is for, its address, and where it goes.
     #[test]
     fn a_token_goes_only_to_the_service_that_it_is_for() {
         let vault = "https://acme.vault.azure.net/keys/lake?api-version=2025-07-01";

@@ -22,7 +22,7 @@ use crate::vocabulary::why_unread;
 
 /// How long before its end the provider stops using a token: a request takes time, and clocks differ.
 const MARGIN: Duration = Duration::from_secs(60);
-/// How often a token is asked for, and the first pause between two tries.
+/// How often the client asks for a token, and the first pause between two tries.
 const TRIES: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(300);
 /// How long an assertion is good.

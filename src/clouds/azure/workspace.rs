@@ -22,7 +22,7 @@ pub struct ArmWorkspace {
     json: Json,
 }
 
-/// What the keys of a workspace are to be.
+/// The keys that a workspace shall have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WantedKeys {
     /// The versions to set, by use case; others stay.
@@ -194,7 +194,7 @@ impl ArmWorkspace {
         ) == Some(&Json::Bool(true))
     }
 
-    /// What the proof has to know of it.
+    /// The facts of the workspace for the proof.
     pub fn facts(&self) -> ArmWorkspaceFacts {
         let is_true = |parameter: &str| {
             find(
@@ -314,7 +314,7 @@ impl ArmWorkspace {
         }
         let parameters = own_name(properties, "parameters");
         if let Some(Json::Object(parameters)) = properties.get_mut(&parameters) {
-            // An empty id of a resource is refused as an invalid one (LinkedInvalidPropertyId).
+            // Azure refuses an empty resource ID as an invalid one (LinkedInvalidPropertyId).
             parameters.retain(|name, parameter| {
                 !(name.eq_ignore_ascii_case("customVirtualNetworkId")
                     && parameter.get("value").and_then(Json::as_str) == Some(""))

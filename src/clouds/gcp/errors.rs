@@ -17,7 +17,7 @@ pub enum GcpError {
     /// It does not exist.
     #[error("{0}")]
     NotFound(String),
-    /// Somebody else has changed it in the meantime.
+    /// Another writer has changed it in the meantime.
     #[error("{0}")]
     Conflict(String),
     /// Its state does not admit it, or an argument is not valid.
@@ -212,7 +212,7 @@ pub(super) fn unreadable(permission: &'static str, error: &GcpError) -> Unreadab
 mod tests {
     use super::*;
 
-    /// Each row: what Google answers, and what it is understood as.
+    /// Each row: an answer of Google, and the error that it becomes.
     #[test]
     fn refusals_are_understood() {
         let body = |status: &str, message: &str, reason: &str| {

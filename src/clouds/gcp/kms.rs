@@ -183,11 +183,11 @@ impl Gcp {
         self.call(Method::GET, &url, None).await.map(IamPolicy)
     }
 
-    /// Writes the allow policy of a key, only over the one that was read: its etag goes along. It is not sent again when the answer is
-    /// lost: the second one would say that somebody has written in the meantime, and not who.
+    /// Writes the allow policy of a key, only over the one that the provider read: its etag goes along. The client does not send it
+    /// again after a lost answer: the second answer would say that somebody has written in the meantime, and not who.
     ///
     /// # Errors
-    /// [`GcpError::Conflict`] when somebody else has written in the meantime; else when Google Cloud refuses or cannot be reached.
+    /// [`GcpError::Conflict`] when another writer has written in the meantime; else when Google Cloud refuses or cannot be reached.
     pub async fn set_policy(
         &self,
         key: &CryptoKeyName,

@@ -25,11 +25,11 @@ const ASSERTION_LIFE: i64 = 3600;
 const MARGIN: Duration = Duration::from_secs(60);
 /// The first pause between two tries; each is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(300);
-/// How often a token is asked for that is not given for a reason of the moment.
+/// How often the client asks for a token that Google does not give for a reason of the moment.
 const TRIES: u32 = 7;
 /// How often a host is tried that cannot be reached at all.
 const TRIES_UNREACHABLE: u32 = 4;
-/// How long is waited at most when the service asks for it.
+/// The longest pause that the client makes when the service asks for one.
 const LONGEST_ASKED: Duration = Duration::from_secs(30);
 /// How long the tasks that waited for the same token get the error of the one that asked, without asking once more themselves.
 const REMEMBERED: Duration = Duration::from_secs(5);
@@ -180,7 +180,7 @@ impl Tokens {
         Ok(fetched.token)
     }
 
-    /// A new token, of the configured identity or of whom it impersonates for every call.
+    /// A new token, of the configured identity or of the account that it impersonates for every call.
     async fn fetch(&self) -> Result<Fetched, GcpError> {
         let own = self.own().await?;
         let Some(email) = &self.settings.impersonate_service_account else {

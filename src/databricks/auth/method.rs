@@ -94,7 +94,7 @@ pub enum Credential {
         /// The path of the `databricks` command.
         program: PathBuf,
     },
-    /// A token of somebody whom the account trusts, exchanged for one of the account (workload identity federation).
+    /// A token of an issuer that the account trusts, exchanged for one of the account (workload identity federation).
     Federated {
         /// Where that token comes from.
         subject: SubjectToken,
@@ -140,7 +140,7 @@ pub enum Credential {
 /// Where a foreign token comes from.
 #[derive(Clone, Debug)]
 pub enum SubjectToken {
-    /// GitHub Actions gives one to a job that may have it (`permissions: id-token: write`).
+    /// GitHub Actions gives a token to a job with the permission `id-token: write`.
     GitHub {
         /// Where to ask.
         url: String,
@@ -420,7 +420,8 @@ impl Settings {
             AuthType::GitHubOidc => federated(SubjectToken::GitHub {
                 url: text(Name::GitHubRequestUrl)?,
                 token: secret(Name::GitHubRequestToken)?,
-                // Account-level federation policies expect the account's id where none is agreed on.
+                // Account-level federation policies expect the account's ID as the audience, unless
+                // the user configured another.
                 audience: self
                     .text(Name::Audience)
                     .unwrap_or_else(|| account.to_string()),

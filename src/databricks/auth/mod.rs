@@ -31,10 +31,10 @@ pub enum AuthError {
     /// A workspace's host.
     #[error("`{0}` is the address of a workspace, not of an account")]
     WorkspaceHost(String),
-    /// No account id.
+    /// Neither the configuration nor the environment has an account ID.
     #[error("no account ID is configured")]
     NoAccount,
-    /// An account id that is none.
+    /// The account ID is not valid, for this reason.
     #[error("{0}")]
     Account(String),
     /// Neither the configuration nor the environment has a credential.

@@ -85,7 +85,7 @@ pub struct Tokens {
     patience: Duration,
     stop: CancellationToken,
     current: Mutex<Option<Headers>>,
-    /// When the host could not be reached last, and what was said then.
+    /// When the client last failed to reach the host, and with which error.
     unreachable: Mutex<Option<(Instant, Error)>>,
 }
 
@@ -158,7 +158,7 @@ impl Tokens {
         Ok(headers)
     }
 
-    /// The account did not accept these headers: the next request fetches new ones, if nobody has done so meanwhile.
+    /// The account did not accept these headers: the next request fetches new ones, unless another task has fetched them meanwhile.
     pub async fn refused(&self, headers: &Headers) {
         let mut current = self.current.lock().await;
         let same = current

@@ -9,7 +9,7 @@ use crate::databricks::errors::Error;
 const SCOPE: (&str, &str) = ("scope", "all-apis");
 
 impl Tokens {
-    /// OAuth client credentials (RFC 6749, 4.4): id and secret in the header, as the account wants them.
+    /// OAuth client credentials (RFC 6749, 4.4): ID and secret in the header, as the account wants them.
     pub(super) async fn client_credentials(
         &self,
         id: &str,
@@ -25,7 +25,7 @@ impl Tokens {
         self.ask(request).await.map(super::Answer::into_fetched)
     }
 
-    /// OAuth token exchange (RFC 8693): a token of somebody whom the account trusts, for one of the account.
+    /// OAuth token exchange (RFC 8693): a token of an issuer that the account trusts, for one of the account.
     pub(super) async fn exchange(
         &self,
         subject: &SecretString,

@@ -1,4 +1,4 @@
-//! Tokens of command lines that somebody logged in with: Databricks' own, and Azure's.
+//! Tokens of command lines in which the user has logged in: Databricks' own, and Azure's.
 
 use std::path::Path;
 use std::process::Stdio;

@@ -75,7 +75,7 @@ pub enum CatalogKey {
     Set(String),
     /// The caller may not see it.
     NotShown,
-    /// What is shown cannot be read.
+    /// The catalog shows a value that the provider cannot read.
     Unreadable(String),
 }
 
@@ -83,7 +83,7 @@ impl Catalog {
     /// The key that the catalog shows in its settings.
     pub fn key(&self) -> CatalogKey {
         let settings = match &self.managed_encryption_settings {
-            // Who may only browse sees a part of the fields, and is not told which.
+            // A caller who may only browse sees some of the fields, and the API does not say which.
             Json::Null if self.browse_only => return CatalogKey::NotShown,
             Json::Null => return CatalogKey::None,
             Json::Object(settings) => settings,

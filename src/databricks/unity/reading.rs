@@ -10,7 +10,7 @@ use crate::databricks::errors::Error;
 use crate::databricks::transport::{Account, WorkspaceApi};
 use crate::vocabulary::WorkspaceId;
 
-/// Through how many workspaces of a metastore the catalogs are asked for at most, one after the other.
+/// The most workspaces of a metastore through which the provider asks for its catalogs, one after the other.
 const WORKSPACES: usize = 3;
 /// How long a call to a workspace may go on trying. The account has minutes: without it, nothing can be done.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -52,7 +52,7 @@ impl Gap {
     }
 }
 
-/// The catalogs of a metastore, as far as they were seen.
+/// The catalogs of a metastore, as far as the caller sees them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetastoreCatalogs {
     /// The metastore that was read.
@@ -72,9 +72,9 @@ pub enum Unbound {
     Refused,
 }
 
-/// What of the catalogs of a metastore was not seen in a list. Who is its admin sees all, also those that are bound to other workspaces; for everybody
-/// else a list has what the caller may see, and says nothing of the rest. Source: databricks-sdk-go, `service/catalog`, `Catalogs.List`.
-/// `caller`: none where it is not known who calls.
+/// What of the catalogs of a metastore a list does not show. The admin of the metastore sees all, also those that are bound to other workspaces; for
+/// everybody else a list has what the caller may see, and says nothing of the rest. Source: databricks-sdk-go, `service/catalog`, `Catalogs.List`.
+/// `caller`: `None` where the provider does not know its own name.
 pub fn left_unseen(
     metastore: &Metastore,
     caller: Option<&Caller>,
@@ -195,7 +195,7 @@ fn is_no_right(error: &Error) -> bool {
 }
 
 impl MetastoreCatalogs {
-    /// Reads the catalogs of a metastore through one of these workspaces. What cannot be seen is a gap.
+    /// Reads the catalogs of a metastore through one of these workspaces. What the caller cannot see is a gap.
     pub async fn read(account: &Account, metastore: Metastore, ways: &[Through]) -> Self {
         match through_one(account, &metastore, ways, AllCatalogs(&metastore)).await {
             Ok((catalogs, gaps)) => Self {

@@ -1,4 +1,4 @@
-//! Who refers to whom, over small plans: what the links say, and where they say that they cannot.
+//! Links over small plans: which resource refers to which, and where the links say that they cannot tell.
 
 use serde_json::{Value as Json, json};
 
@@ -39,7 +39,7 @@ fn new_key(address: &str) -> Json {
     )
 }
 
-/// A new key configuration, whose id and key are known after apply.
+/// A new key configuration, whose ID and key Terraform learns at apply.
 fn new_configuration(address: &str) -> Json {
     let unknown = json!({ "id": true, "aws": { "key_arn": true } });
     new(
@@ -569,7 +569,7 @@ fn a_configuration_that_moves_to_a_new_key_does_not_have_the_former_one() {
     }
 }
 
-/// What goes keeps the name of the key that it had, and what a plan does not show is said as such.
+/// A configuration that goes keeps the name of its key, and the links say what a plan does not show.
 #[test]
 fn a_configuration_has_the_key_that_its_state_names() {
     for cloud in &CLOUDS {

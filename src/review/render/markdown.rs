@@ -11,7 +11,7 @@ pub const LARGEST_COMMENT: usize = 65_536;
 /// How many lines a list has, from plenty to few: the first that keeps the comment short enough.
 const LENGTHS: [usize; 6] = [500, 100, 40, 15, 5, 1];
 
-/// How many of a kind are shown at once; the rest is folded.
+/// How many of a kind the comment shows at once; it folds the rest.
 const OPEN: usize = 10;
 
 /// Text in a paragraph: nothing in it is markup.

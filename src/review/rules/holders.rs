@@ -1,5 +1,5 @@
-//! Who may use a key by a `dbxcmk_key_policy`, where that is a list of names: the members of an IAM policy on Google Cloud, the principals
-//! of a vault on Azure.
+//! The holders of a key by a `dbxcmk_key_policy`, where that is a list of names: the members of an IAM policy on Google Cloud, the
+//! principals of a vault on Azure.
 
 use std::collections::BTreeSet;
 
@@ -130,7 +130,7 @@ fn is_free(gathered: &Gathered<'_>, change: &ResourceChange, principal: &str) ->
     })
 }
 
-/// Whom the other key policies of a key keep, and whether the plan shows all of them.
+/// The names that the other key policies of a key keep, and whether the plan shows all of them.
 fn by_others(
     gathered: &Gathered<'_>,
     change: &ResourceChange,

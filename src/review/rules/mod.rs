@@ -1,4 +1,4 @@
-//! What a reviewer should know, one file for each provider whose resources matter; and the report that comes of it.
+//! What a reviewer should know, one file for each provider whose resources matter; and the report that they fill.
 
 mod aws;
 mod azure;

@@ -292,8 +292,8 @@ pub(super) enum Need {
     NotShown,
 }
 
-/// Who loses the use of a key by a `dbxcmk_key_policy`, if somebody does. `is_known`: whether the plan shows all that the other policies of
-/// the key keep.
+/// Reports the principals that lose the use of a key by a `dbxcmk_key_policy`, if any do. `is_known`: whether the plan shows all that the
+/// other policies of the key keep.
 pub(super) fn say_lost(
     gathered: &mut Gathered<'_>,
     change: &ResourceChange,
@@ -380,7 +380,7 @@ pub(super) fn invocations(gathered: &mut Gathered<'_>) {
         let name = key.unwrap_or("a key that is known only after apply");
         let whole = crate::review::azure::whole(name);
         let mut users = gathered.links.users_of(whole.as_deref().unwrap_or(name));
-        // Whom the author of the change expects to stop.
+        // The workspaces that the author of the change expects to stop.
         let acknowledged = one.value("/acknowledged_workspace_ids");
         let acknowledged = acknowledged.and_then(Json::as_array).into_iter().flatten();
         users.extend(acknowledged.filter_map(Json::as_str).map(str::to_owned));

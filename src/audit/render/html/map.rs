@@ -55,7 +55,7 @@ struct Group {
     links: BTreeMap<(Origin, String), usize>,
 }
 
-/// What is drawn.
+/// What the map draws: the origins of keys, keys, and workspaces.
 pub(super) struct Map {
     origins: Vec<Origin>,
     groups: Vec<Group>,

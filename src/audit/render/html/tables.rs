@@ -503,7 +503,7 @@ pub(super) fn configurations(report: &AuditReport, to: &mut dyn Write) -> io::Re
     to.write_all(END)
 }
 
-/// The findings that somebody accepts.
+/// Writes the section with the findings that the owner accepts.
 pub(super) fn exceptions(report: &AuditReport, to: &mut dyn Write) -> io::Result<()> {
     let all: Vec<_> = report.excepted().collect();
     if all.is_empty() {

@@ -15,7 +15,7 @@ use crate::vocabulary::aws::{KeyArn, Partition, RoleArn};
 use crate::vocabulary::{AccountId, Deployment, Key, KeyUse, UseCase};
 use kms_policy::{Document, Verdict, evaluate};
 
-/// A key to speak of where its ARN is not known yet: what is asked of a policy does not depend on it.
+/// A key that stands for one whose ARN Terraform does not know yet: the questions about a policy do not depend on it.
 fn stand_in(deployment: Deployment) -> Option<KeyArn> {
     let partition = deployment.partition().name();
     format!("arn:{partition}:kms:us-east-1:000000000000:key/00000000-0000-0000-0000-000000000000")
@@ -99,7 +99,7 @@ fn statements(list: &str) -> Vec<String> {
 /// A deployment that the plan does not show.
 struct Assumed(Deployment);
 
-/// The statements that a resource has after the apply, and the deployment if it had to be assumed.
+/// The statements that a resource has after the apply, and the deployment if the review must assume one.
 fn after_of(gathered: &Gathered<'_>, change: &ResourceChange) -> (Vec<String>, Option<Assumed>) {
     if !change.is_unknown("statements") {
         let after = change.after("statements").map(|list| statements(&list));
@@ -372,11 +372,12 @@ fn granted(policy: &Document, key: &KeyArn, usage: &Usage) -> Vec<String> {
     lines
 }
 
-/// What is compared.
+/// Two policies of a key, and what the review compares them by.
 struct Policies<'a> {
     before: &'a Document,
     after: &'a Document,
-    /// What the resource itself has afterwards, by which the proof is shown; `None` when it has nothing.
+    /// The statements of the resource itself afterwards, from which the report takes the lines of the
+    /// proof; `None` when it has none.
     own: Option<&'a Document>,
     /// Whose statements say who uses the key, and for what.
     users: &'a Document,

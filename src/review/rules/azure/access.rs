@@ -1,4 +1,4 @@
-//! Who may use the keys of a vault: role assignments, access policies, and the principals of a `dbxcmk_key_policy`.
+//! Access to the keys of a vault: role assignments, access policies, and the principals of a `dbxcmk_key_policy`.
 
 use std::collections::BTreeSet;
 
@@ -31,7 +31,7 @@ fn ours(gathered: &Gathered<'_>) -> Vec<(String, BTreeSet<String>)> {
         .collect()
 }
 
-/// Access that goes, of somebody else's resource: what a principal loses that needs a key.
+/// Access that a resource of others takes away: what a principal loses that needs a key.
 pub(super) fn look(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     let is_policy = change.kind == "azurerm_key_vault_access_policy";
     let principal = match is_policy {

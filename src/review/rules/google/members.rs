@@ -25,7 +25,7 @@ fn texts(value: &Json) -> BTreeSet<String> {
         .collect()
 }
 
-/// Who may use the key by a resource, in a state of it; `None` while it is not known.
+/// The members to whom a resource gives the key, in a state of it; `None` while Terraform does not know them.
 fn users(change: &ResourceChange, state: &Json) -> Option<BTreeSet<String>> {
     if state.is_null() {
         return Some(BTreeSet::new());
@@ -109,7 +109,7 @@ pub(super) fn look(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     if gathered.links.left_by(change, "crypto_key_id").is_none() {
         say_lost(gathered, change, &key, &before, &after);
     }
-    // What owns a role or the whole policy throws out whom it does not name.
+    // A resource that owns a role or the whole policy removes each member that it does not name.
     let owns = change.kind != "google_kms_crypto_key_iam_member" && !change.action.removes();
     let thrown_out: Vec<String> = members_of_ours(gathered, &key)
         .difference(&after)
@@ -137,7 +137,7 @@ pub(super) fn look(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     }
 }
 
-/// Says who loses the use of a key, if somebody does.
+/// Reports the members that lose the use of a key, if any do.
 fn say_lost(
     gathered: &mut Gathered<'_>,
     change: &ResourceChange,
