@@ -167,7 +167,7 @@ pub const STORAGE: &str = r#"{"Sid": "Storage", "Effect": "Allow", "Principal": 
   "Action": ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"], "Resource": "*",
   "Condition": {"StringEquals": {"aws:PrincipalTag/DatabricksAccountId": "ACCOUNT"}}}"#;
 
-/// A resource that comes between others of one apply, and stays there until [`Stage::apply_around`] lets it go on. What depends on its id
+/// A resource that comes between others of one apply, and stays there until [`Stage::apply_around`] lets it go on. What depends on its ID
 /// is not known at plan.
 pub fn between(before: &str) -> String {
     format!(

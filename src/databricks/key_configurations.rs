@@ -303,7 +303,7 @@ impl Account {
         self.get("/customer-managed-keys").await
     }
 
-    /// Reads a key configuration; `None` when it is certain that the account has none of this id. A 404 alone is not: a wrong
+    /// Reads a key configuration; `None` when it is certain that the account has none of this ID. A 404 alone is not: a wrong
     /// host or account answers the same, so the list has the last word.
     ///
     /// # Errors

@@ -6,7 +6,7 @@
 use crate::vocabulary::UseCase;
 use crate::vocabulary::azure::PrincipalId;
 
-/// The application of Azure Databricks in Microsoft Entra ID; its object id differs in each tenant.
+/// The application of Azure Databricks in Microsoft Entra ID; its object ID differs in each tenant.
 pub const AZURE_DATABRICKS: &str = crate::vocabulary::azure::DATABRICKS_APPLICATION;
 /// The role "Key Vault Crypto Service Encryption User".
 pub const ENCRYPTION_USER: &str = "e147488a-f6f5-4113-8e2d-b22465e65bf6";
@@ -180,7 +180,7 @@ impl Rights {
     }
 }
 
-/// A built-in role: its id, its name, and what it lets do with keys. Source: Azure built-in roles, "Security" and "General"; Managed HSM
+/// A built-in role: its ID, its name, and what it lets do with keys. Source: Azure built-in roles, "Security" and "General"; Managed HSM
 /// local RBAC built-in roles.
 const ROLES: [(&str, &str, Rights); 14] = [
     (
@@ -255,12 +255,12 @@ const ROLES: [(&str, &str, Rights); 14] = [
     ),
 ];
 
-/// The rights of a built-in role, by its id in lower case; `None` for one that this table does not know, such as a custom role.
+/// The rights of a built-in role, by its ID in lower case; `None` for one that this table does not know, such as a custom role.
 pub fn rights_of(role: &str) -> Option<Rights> {
     ROLES.iter().find(|(id, ..)| *id == role).map(|one| one.2)
 }
 
-/// The name of a built-in role, by its id in lower case.
+/// The name of a built-in role, by its ID in lower case.
 pub fn role_name(role: &str) -> Option<&'static str> {
     ROLES.iter().find(|(id, ..)| *id == role).map(|one| one.1)
 }

@@ -37,9 +37,9 @@ pub struct LinkedKey {
 /// A key configuration of the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkedConfiguration {
-    /// How the report calls it: the resource's address, else its id.
+    /// How the report calls it: the resource's address, else its ID.
     pub name: String,
-    /// Its id, when it is known.
+    /// Its ID, when it is known.
     pub id: Option<String>,
     /// The resource that makes it.
     pub address: Option<String>,
@@ -96,7 +96,7 @@ pub enum Fate {
 /// A workspace of the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkedWorkspace {
-    /// How the report calls it: name and id, or the resource's address.
+    /// How the report calls it: name and ID, or the resource's address.
     pub name: String,
     /// The binding, or the resource of the workspace itself, that sets its keys.
     pub address: String,
@@ -129,7 +129,7 @@ pub struct Links {
     pub renamed_from: BTreeMap<String, String>,
     /// The workspaces of each resource.
     by_address: BTreeMap<String, Vec<usize>>,
-    /// The ids of the workspaces that the plan deletes.
+    /// The IDs of the workspaces that the plan deletes.
     deleted_workspaces: BTreeSet<String>,
 }
 
@@ -241,7 +241,7 @@ fn is_workspace_itself(change: &ResourceChange) -> bool {
     )
 }
 
-/// The ids of the workspaces that a plan deletes.
+/// The IDs of the workspaces that a plan deletes.
 fn deleted_workspaces(plan: &Plan) -> BTreeSet<String> {
     plan.changes
         .iter()
@@ -489,7 +489,7 @@ impl Links {
         }
     }
 
-    /// The name of a key that is given by its ARN, or by its id alone.
+    /// The name of a key that is given by its ARN, or by its ID alone.
     fn name_of(&self, value: &str) -> String {
         let is_it = |key: &&LinkedKey| {
             key.name == value
@@ -616,7 +616,7 @@ impl Links {
         }
     }
 
-    /// The name of a configuration by its id; one that no resource of the plan makes is named by it.
+    /// The name of a configuration by its ID; one that no resource of the plan makes is named by it.
     fn configuration_by_id(&mut self, id: &str) -> String {
         if let Some(known) = self.configuration_ids.get(id) {
             return known.clone();
@@ -848,7 +848,7 @@ impl Links {
             .collect()
     }
 
-    /// The resource id of the vault of a key, as a `dbxcmk_key_policy` of the plan names it.
+    /// The resource ID of the vault of a key, as a `dbxcmk_key_policy` of the plan names it.
     pub fn vault_of(&self, plan: &Plan, key: &str) -> Option<String> {
         let is_its =
             |one: &&ResourceChange| self.key_of.get(&one.address).is_some_and(|own| own == key);

@@ -111,7 +111,7 @@ impl KeyArn {
         &self.account
     }
 
-    /// The key's id within its region and account.
+    /// The key's ID within its region and account.
     pub fn key_id(&self) -> &str {
         &self.key_id
     }
@@ -127,7 +127,7 @@ impl KeyArn {
         }
     }
 
-    /// Whether it is a multi-region key, whose id begins with `mrk-`.
+    /// Whether it is a multi-region key, whose ID begins with `mrk-`.
     pub fn is_multi_region(&self) -> bool {
         self.key_id.starts_with("mrk-")
     }

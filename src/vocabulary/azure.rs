@@ -392,7 +392,7 @@ impl VaultResourceId {
 /// The application ID of AzureDatabricks, the same in every tenant. Source: Azure Databricks documentation.
 pub const DATABRICKS_APPLICATION: &str = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d";
 
-/// The object id of a principal in Microsoft Entra ID, shown as it was written.
+/// The object ID of a principal in Microsoft Entra ID, shown as it was written.
 #[derive(Clone, Debug)]
 pub struct PrincipalId(String);
 

@@ -26,12 +26,12 @@ fn uuid(text: &str, expected: &'static str, hint: &str) -> Result<String, IdErro
         return Ok(text.to_owned());
     }
     let hint = match text.split_once('/') {
-        // Databricks writes its ids in lower case, and condition values in a key policy are case-sensitive.
+        // Databricks writes its IDs in lower case, and condition values in a key policy are case-sensitive.
         _ if is_uuid(text) => format!(
             " as Databricks writes it. Write it in lower case: `{}`",
             text.to_ascii_lowercase()
         ),
-        // The databricks/databricks provider uses `account/uuid` as the id of its resources.
+        // The databricks/databricks provider uses `account/uuid` as the ID of its resources.
         Some((account, id)) if is_uuid(account) && is_uuid(id) => {
             format!(
                 ": it is an account ID and an ID with a slash between them. Use the part behind the slash: `{id}`"
@@ -53,12 +53,12 @@ const UUID_HINT: &str = "it is a UUID such as `2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2
 pub struct AccountId(String);
 
 impl AccountId {
-    /// An id that no account has, to ask what a policy would let a stranger do.
+    /// An ID that no account has, to ask what a policy would let a stranger do.
     pub fn nobody() -> Self {
         Self("00000000-0000-0000-0000-000000000000".to_owned())
     }
 
-    /// The id as text.
+    /// The ID as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -82,7 +82,7 @@ impl FromStr for AccountId {
 pub struct KeyConfigurationId(String);
 
 impl KeyConfigurationId {
-    /// The id as text.
+    /// The ID as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -110,12 +110,12 @@ pub enum AttachedKey {
     None,
     /// The workspace shows this key configuration.
     Known(KeyConfigurationId),
-    /// Something that is not the id of a key configuration, as it came. It is not the same as none.
+    /// Something that is not the ID of a key configuration, as it came. It is not the same as none.
     Unreadable(String),
 }
 
 impl AttachedKey {
-    /// What an API shows: nothing, an id, or something else.
+    /// What an API shows: nothing, an ID, or something else.
     pub fn of(shown: Option<&str>) -> Self {
         match shown {
             None | Some("") => Self::None,
@@ -125,7 +125,7 @@ impl AttachedKey {
         }
     }
 
-    /// The id, when it can be read.
+    /// The ID, when it can be read.
     pub fn known(&self) -> Option<&KeyConfigurationId> {
         match self {
             Self::Known(id) => Some(id),

@@ -59,7 +59,7 @@ pub struct CryptoKeyName {
 const CRYPTO_KEY: &str = "the name of a Cloud KMS key";
 
 impl CryptoKeyName {
-    /// The project, by its id or number.
+    /// The project, by its ID or number.
     pub fn project(&self) -> &str {
         &self.project
     }
@@ -112,7 +112,7 @@ fn is_id(text: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
 }
 
-/// Project ids may have a domain in front of them: `example.com:project`.
+/// Project IDs may have a domain in front of them: `example.com:project`.
 fn is_project(text: &str) -> bool {
     !text.is_empty()
         && text

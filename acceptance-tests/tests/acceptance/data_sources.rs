@@ -117,7 +117,7 @@ fn the_last_use_of_a_key_is_a_fact() {
 fn readiness_says_what_is_granted_by_what(over: Over) {
     let mut stage = Stage::new(over);
     let key = stage.good_key();
-    // No credential for Databricks: the account's id is enough.
+    // No credential for Databricks: the account's ID is enough.
     for name in ["CLIENT_ID", "CLIENT_SECRET", "HOST"] {
         stage.workdir.unset(&format!("DATABRICKS_{name}"));
     }

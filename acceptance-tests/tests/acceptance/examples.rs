@@ -117,7 +117,7 @@ fn the_import_examples_are_what_import_takes() {
             by_identity.contains(&format!("= \"{id}\"")),
             "{by_identity}"
         );
-        // The offline checks know whether it is an id of that kind.
+        // The offline checks know whether it is an ID of that kind.
         let known = match name {
             "dbxcmk_key_policy" => id.parse::<dbxcmk::vocabulary::aws::KeyArn>().is_ok(),
             "dbxcmk_key_configuration" => {

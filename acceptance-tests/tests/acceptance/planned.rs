@@ -56,7 +56,7 @@ fn quoted(key: &str) -> String {
 const DENIED: &str =
     "The key policy denies the cross-account role the use of the key for cluster volumes (EBS)";
 
-/// One candidate is judged as if its id were known.
+/// One candidate is judged as if its ID were known.
 #[test]
 fn the_only_planned_configuration_is_judged() {
     let stage = Stage::new(Over::Sandbox);

@@ -520,7 +520,7 @@ mod tests {
         ])
     }
 
-    /// The same elements in each kind of collection: names, kinds, and the ids that are computed.
+    /// The same elements in each kind of collection: names, kinds, and the IDs that are computed.
     fn of(elements: &[(&str, &str, Value)]) -> Value {
         let all = || {
             elements
@@ -677,7 +677,7 @@ mod tests {
 
     #[test]
     fn elements_keep_what_was_computed_while_nothing_changes() {
-        // By their ids, the elements of the set stand in another order than by what is configured.
+        // By their IDs, the elements of the set stand in another order than by what is configured.
         let prior = of(&[
             ("a", "k", Value::string("9")),
             ("b", "k", Value::string("1")),

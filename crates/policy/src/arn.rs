@@ -62,7 +62,7 @@ impl fmt::Display for Arn {
     }
 }
 
-/// Whether it is the id of an AWS account: 12 digits.
+/// Whether it is the ID of an AWS account: 12 digits.
 pub fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }

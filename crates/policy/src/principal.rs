@@ -26,7 +26,7 @@ pub enum Principal {
     Service(String),
     /// An identity provider.
     Federated(String),
-    /// A canonical user id, which occurs in S3 policies only.
+    /// A canonical user ID, which occurs in S3 policies only.
     CanonicalUser(String),
 }
 
@@ -202,7 +202,7 @@ pub enum Caller {
 }
 
 impl Caller {
-    /// Reads an ARN, an account id, or the name of a service.
+    /// Reads an ARN, an account ID, or the name of a service.
     ///
     /// # Errors
     /// When it is none of these.

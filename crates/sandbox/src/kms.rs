@@ -91,7 +91,7 @@ impl Call<'_> {
         self.body.get(name).and_then(Json::as_str)
     }
 
-    /// The region and id of the key that the request names: by id, ARN, alias or alias ARN.
+    /// The region and ID of the key that the request names: by ID, ARN, alias or alias ARN.
     fn resolve(&self, objects: &Objects, named: &str) -> Result<(String, String), Refusal> {
         let not_found = |what: &str| refuse("NotFoundException", format!("{what} is not found."));
         let (region, rest) = match named.strip_prefix("arn:") {

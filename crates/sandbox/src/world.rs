@@ -104,17 +104,17 @@ pub struct Key {
 /// The objects: what a stale read may show an older version of.
 #[derive(Clone, Debug, Default)]
 pub struct Objects {
-    /// Key configurations by id, as the API shows them.
+    /// Key configurations by ID, as the API shows them.
     pub configurations: BTreeMap<String, Json>,
     /// Workspaces by number.
     pub workspaces: BTreeMap<u64, Workspace>,
-    /// Credentials configurations by id, as the API shows them.
+    /// Credentials configurations by ID, as the API shows them.
     pub credentials: BTreeMap<String, Json>,
-    /// Keys by region and id.
+    /// Keys by region and ID.
     pub keys: BTreeMap<(String, String), Key>,
-    /// The last successful operation of each key by region and id, and its time in seconds.
+    /// The last successful operation of each key by region and ID, and its time in seconds.
     pub last_uses: BTreeMap<(String, String), (String, i64)>,
-    /// Aliases by region and name: the key's id.
+    /// Aliases by region and name: the key's ID.
     pub aliases: BTreeMap<(String, String), String>,
     /// The roles of IAM.
     pub roles: Vec<Role>,

@@ -91,7 +91,7 @@ impl Aws {
         Ok(self.kms_in(&region).await)
     }
 
-    /// The ARN of a key that is named by its id or alias.
+    /// The ARN of a key that is named by its ID or alias.
     ///
     /// # Errors
     /// When KMS refuses or cannot be reached.

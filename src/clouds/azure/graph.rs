@@ -1,4 +1,4 @@
-//! Microsoft Graph: the object id of an application in a tenant.
+//! Microsoft Graph: the object ID of an application in a tenant.
 
 use reqwest::Method;
 use serde_json::Value as Json;
@@ -8,7 +8,7 @@ use super::{Audience, Azure};
 use crate::vocabulary::azure::PrincipalId;
 
 impl Azure {
-    /// The object id of an application's service principal in the tenant; `None` when the tenant has none.
+    /// The object ID of an application's service principal in the tenant; `None` when the tenant has none.
     ///
     /// # Errors
     /// When Graph refuses (the caller needs Application.Read.All or the role Directory Readers) or cannot be reached.

@@ -98,7 +98,7 @@ impl ArmWorkspace {
         }
     }
 
-    /// Its resource id, as the user wrote it.
+    /// Its resource ID, as the user wrote it.
     pub fn id(&self) -> &WorkspaceResourceId {
         &self.id
     }

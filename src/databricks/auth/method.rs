@@ -82,9 +82,9 @@ const USUAL_OIDC_VARIABLE: &str = "DATABRICKS_OIDC_TOKEN";
 pub enum Credential {
     /// A token that is sent as it is.
     Token(SecretString),
-    /// A service principal's id and secret, exchanged for tokens.
+    /// A service principal's ID and secret, exchanged for tokens.
     OAuthM2m {
-        /// The application id.
+        /// The application ID.
         client_id: String,
         /// The OAuth secret of the service principal.
         client_secret: SecretString,
@@ -105,7 +105,7 @@ pub enum Credential {
     AzureClientSecret {
         /// The ID of the tenant in Entra ID.
         tenant_id: String,
-        /// The application id.
+        /// The application ID.
         client_id: String,
         /// The client secret of the application in Entra ID.
         client_secret: SecretString,

@@ -10,7 +10,7 @@ use crate::requirements::azure::{
 };
 use crate::vocabulary::azure::{PrincipalId, VaultKeyId};
 
-/// The object id that stands for everybody in deny assignments. Source: Azure RBAC documentation, "All principals".
+/// The object ID that stands for everybody in deny assignments. Source: Azure RBAC documentation, "All principals".
 const EVERYBODY: &str = "00000000-0000-0000-0000-000000000000";
 
 /// Whether a principal may read, wrap and unwrap.

@@ -405,7 +405,7 @@ fn managed_services_alone_need_one_call() {
     assert!(!shown.contains("stay attached"), "{shown}");
 }
 
-/// Two bindings of one workspace are refused, however they write its id.
+/// Two bindings of one workspace are refused, however they write its ID.
 #[test]
 fn a_workspace_is_bound_once() {
     let stage = Stage::on_azure();
@@ -428,7 +428,7 @@ fn a_workspace_is_bound_once() {
         .error("The workspace is bound twice");
 }
 
-/// An id that is written in another case is the same, and no change.
+/// An ID that is written in another case is the same, and no change.
 #[test]
 fn equal_in_meaning_is_no_change() {
     let stage = Stage::on_azure();

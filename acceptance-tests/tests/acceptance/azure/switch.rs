@@ -109,7 +109,7 @@ fn what_was_there_before_is_given_back() {
         let (code, report) = key(&stage, &["disable", &name]);
         assert_eq!(code, 1, "without the acknowledgement: {report}");
         assert_eq!(enabled(&stage, vault), BEFORE);
-        // By its number or by its resource id, in any case.
+        // By its number or by its resource ID, in any case.
         let lower = workspace_id().to_ascii_lowercase();
         let (code, report) = key(&stage, &["disable", &name, "--acknowledge", &lower]);
         assert_eq!(

@@ -384,7 +384,7 @@ impl<P: Provider> TestServer<P> {
         })
     }
 
-    /// A state from an id, as Terraform has it after an import: read once.
+    /// A state from an ID, as Terraform has it after an import: read once.
     ///
     /// # Errors
     /// Why it could not be imported.

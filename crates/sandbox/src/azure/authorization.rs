@@ -65,7 +65,7 @@ pub(super) fn answer(shared: &Shared, request: &Request, scope: &str, rest: &str
     }
 }
 
-/// The built-in role for keys that services encrypt with, by its id. Source: "Azure built-in roles for Security", Key Vault Crypto Service
+/// The built-in role for keys that services encrypt with, by its ID. Source: "Azure built-in roles for Security", Key Vault Crypto Service
 /// Encryption User.
 pub(super) fn encryption_user() -> (&'static str, Json) {
     let id = "e147488a-f6f5-4113-8e2d-b22465e65bf6";
@@ -123,7 +123,7 @@ pub(super) fn principal_of(assignment: &Json) -> &str {
         .unwrap_or_default()
 }
 
-/// The ids by which a principal is assigned something: its own, and those of its groups.
+/// The IDs by which a principal is assigned something: its own, and those of its groups.
 pub(super) fn names_of(world: &AzureWorld, principal: &str) -> Vec<String> {
     let groups = world
         .groups

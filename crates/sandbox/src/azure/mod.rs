@@ -37,9 +37,9 @@ pub const TENANT: &str = "7e4a9700-0000-4000-8000-000000000002";
 pub const CLIENT: &str = "c11e4700-0000-4000-8000-000000000003";
 /// The client secret of that application.
 pub const SECRET: &str = "sandbox-azure-client-secret";
-/// The object id of AzureDatabricks in the tenant.
+/// The object ID of AzureDatabricks in the tenant.
 pub const DATABRICKS: &str = "da7ab41c-0000-4000-8000-000000000004";
-/// The application id of AzureDatabricks, the same in every tenant. Source: Azure Databricks documentation.
+/// The application ID of AzureDatabricks, the same in every tenant. Source: Azure Databricks documentation.
 pub const DATABRICKS_APPLICATION: &str = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d";
 /// The region of everything.
 pub const REGION: &str = "westeurope";
@@ -56,17 +56,17 @@ pub const KEY: &str = "main";
 /// The first version of each.
 pub const VERSION: &str = "0123456789abcdef0123456789abcdef";
 
-/// The resource id of something in the one resource group.
+/// The resource ID of something in the one resource group.
 pub fn resource(kind: &str, name: &str) -> String {
     format!("/subscriptions/{SUBSCRIPTION}/resourceGroups/lakehouse/providers/{kind}/{name}")
 }
 
-/// The resource id of the workspace.
+/// The resource ID of the workspace.
 pub fn workspace_id() -> String {
     resource("Microsoft.Databricks/workspaces", "lakehouse-azure")
 }
 
-/// The resource id of a vault.
+/// The resource ID of a vault.
 pub fn vault_id(name: &str) -> String {
     match name == HSM {
         true => resource("Microsoft.KeyVault/managedHSMs", name),
@@ -118,21 +118,21 @@ pub struct ArmWorkspace {
 /// What there is of Azure.
 #[derive(Clone, Debug, Default)]
 pub struct AzureWorld {
-    /// Vaults and HSMs by their id in lower case, as Resource Manager shows them.
+    /// Vaults and HSMs by their ID in lower case, as Resource Manager shows them.
     pub vaults: BTreeMap<String, Json>,
     /// Keys by the names of vault and key.
     pub keys: BTreeMap<(String, String), AzureKey>,
-    /// Workspaces by their id in lower case.
+    /// Workspaces by their ID in lower case.
     pub workspaces: BTreeMap<String, ArmWorkspace>,
-    /// Role assignments by their id in lower case, as Resource Manager shows them.
+    /// Role assignments by their ID in lower case, as Resource Manager shows them.
     pub role_assignments: BTreeMap<String, Json>,
     /// Deny assignments: their scope, and what Resource Manager shows.
     pub deny_assignments: Vec<(String, Json)>,
-    /// Custom roles by their id in lower case, as Resource Manager shows them.
+    /// Custom roles by their ID in lower case, as Resource Manager shows them.
     pub role_definitions: BTreeMap<String, Json>,
     /// Local roles of an HSM: its name, and what it shows.
     pub local_roles: BTreeMap<(String, String), Json>,
-    /// The object ids that exist.
+    /// The object IDs that exist.
     pub principals: BTreeSet<String>,
     /// The members of groups.
     pub groups: BTreeMap<String, Vec<String>>,

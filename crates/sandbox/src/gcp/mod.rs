@@ -118,7 +118,7 @@ impl Google {
         google
     }
 
-    /// The id of a project that is named by its id or number.
+    /// The ID of a project that is named by its ID or number.
     pub fn project(&self, named: &str) -> Option<String> {
         self.projects
             .iter()

@@ -287,7 +287,7 @@ fn workspace(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     );
 }
 
-/// The resource for workspace storage, whose id is that of the workspace.
+/// The resource for workspace storage, whose ID is that of the workspace.
 fn storage(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     if matches!(change.action, Action::Create | Action::Update)
         && change.changes("key_vault_key_id")
