@@ -1,4 +1,5 @@
-//! Properties of `review`: whatever a plan holds, it is reviewed or refused with a sentence, and what comes of it is well formed.
+//! Properties of `review`: whatever a plan holds, the command reviews it or refuses it with a sentence, and its output is well
+//! formed.
 
 #![allow(
     clippy::expect_used,

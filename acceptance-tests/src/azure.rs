@@ -153,7 +153,7 @@ impl Stage {
         })
     }
 
-    /// Assigns a role at a scope, as somebody else would.
+    /// Assigns a role at a scope, as another owner would.
     pub fn assign(&self, scope: &str, role: &str, principal: &str) {
         self.azure(|azure| {
             azure.principals.insert(principal.to_owned());
@@ -170,7 +170,7 @@ impl Stage {
         });
     }
 
-    /// Gives AzureDatabricks what it needs of the key of a vault, as somebody else would.
+    /// Gives AzureDatabricks what it needs of the key of a vault, as another owner would.
     pub fn allow_databricks(&self, vault: &str) {
         if vault == POLICY_VAULT {
             self.azure(|azure| {
@@ -184,7 +184,7 @@ impl Stage {
         }
     }
 
-    /// How often something was asked of Azure: operations that contain every word.
+    /// How many operations that contain every word the provider has sent to Azure.
     pub fn asked_times(&self, words: &str) -> usize {
         self.asked(words).len()
     }

@@ -109,7 +109,7 @@ impl Stage {
         key
     }
 
-    /// What the sandbox was asked for: operations that contain every word.
+    /// The requests to the sandbox whose operations contain every word.
     pub fn asked(&self, words: &str) -> Vec<Json> {
         let all = self.sandbox.requests().into_iter();
         let fits = |operation: &str| {

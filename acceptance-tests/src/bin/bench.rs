@@ -120,7 +120,7 @@ fn used(directory: &Path) -> (Duration, u64) {
 struct Bench {
     stage: Stage,
     rows: Vec<Row>,
-    /// Who is measured; nobody named is everybody.
+    /// The providers to measure; all if the list is empty.
     only: Vec<String>,
 }
 

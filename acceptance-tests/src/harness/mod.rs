@@ -125,7 +125,7 @@ impl Run {
             .collect()
     }
 
-    /// Everything that was said, for a person.
+    /// Everything that Terraform printed, for a person.
     pub fn shown(&self) -> String {
         if self.messages.is_empty() {
             return self.output.clone();
@@ -261,7 +261,7 @@ impl Workdir {
             ("TF_CLI_CONFIG_FILE", text(&cli_config)),
             ("TF_IN_AUTOMATION", "1".to_owned()),
             ("CHECKPOINT_DISABLE", "1".to_owned()),
-            // Nobody's own profile, credentials or history may play a part.
+            // The profile, credentials and history of the person who runs the tests must not matter.
             ("HOME", text(&path)),
             ("PATH", std::env::var("PATH").unwrap_or_default()),
             ("TMPDIR", text(&path)),
@@ -316,7 +316,7 @@ impl Workdir {
         command
     }
 
-    /// Any command, whatever comes of it.
+    /// Runs any command; it may fail.
     pub fn run(&self, arguments: &[&str]) -> Run {
         let output = self
             .command(arguments)

@@ -60,7 +60,7 @@ pub fn has(feature: &str, since: (u32, u32)) -> bool {
 
 /// Counts a test, or a part of one, that cannot run here.
 pub fn passed_over(what: &str) {
-    // What a test prints is seen only when it fails: the suite's own file is shown at its end.
+    // Cargo shows what a test prints only when the test fails: the suite prints its own file at its end.
     if let Some(file) = std::env::var_os(PASSED_OVER).filter(|file| !file.is_empty()) {
         let opened = std::fs::OpenOptions::new()
             .create(true)

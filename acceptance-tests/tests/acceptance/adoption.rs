@@ -13,7 +13,7 @@ over_both! {
     a_key_policy_of_hashicorps_aws_is_moved,
 }
 
-/// A key with the documented statements, its configuration, and a workspace that uses it, all made by somebody else.
+/// A key with the documented statements, its configuration, and a workspace that uses it, all made by another owner.
 fn existing(over: Over) -> (Stage, String, &'static str) {
     let stage = Stage::new(over);
     let key = stage.kms.create_key(&json!({}));

@@ -1,6 +1,6 @@
-//! Who is asked what of a key, and answers how: one question has one judge, so the answers are compared, for each state of a key on each
-//! cloud. Each row names what is expected; the refresh, the readiness, the impact and the `key` command give it of a workspace that
-//! has the key, the plan and the apply of one that is to get it.
+//! Each answer about a key: one question has one judge, so this compares the answers, for each state of a key on each cloud. Each row
+//! names the expected findings; the refresh, the readiness, the impact and the `key` command give them for a workspace that has the key,
+//! the plan and the apply for one that shall get it.
 
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
@@ -23,7 +23,7 @@ struct Row {
     change: fn(&Stage, &str),
     /// The findings about the key that this state adds, in every answer.
     ids: &'static [&'static str],
-    /// Whether somebody who relies on the key is to be alarmed.
+    /// Whether the state is an error for those who rely on the key.
     is_ready: bool,
     /// Whether the same state stops the plan of an attach, or only its apply: what cannot be read is a warning at plan.
     stops_plan: bool,

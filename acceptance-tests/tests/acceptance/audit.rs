@@ -111,7 +111,7 @@ fn ids(report: &Json, severity: &str) -> Vec<String> {
 const OWN: [&str; 4] = ["--cloud", "aws", "--workspace", "1234567890123456"];
 const ALL: [&str; 2] = ["--cloud", "aws"];
 
-/// Whatever was asked is a read: GET, or a POST that queries or gives out tokens.
+/// Every request is a read: GET, or a POST that queries or gives out tokens.
 fn only_reads(stage: &Stage, before: usize) {
     const QUERIES: [&str; 15] = [
         "KMS DescribeKey",

@@ -427,8 +427,8 @@ mod the_account {
         );
     }
 
-    /// Between the last proof and the moment at which Databricks uses the key there is always a gap: what happens in it is seen, and the
-    /// refusal is explained by the key as it is then, not by what the proof read.
+    /// Between the last proof and the moment at which Databricks uses the key there is always a gap: the provider notices what happens
+    /// in it, and explains the refusal by the key as it is then, not by what the proof read.
     #[test]
     fn a_key_that_is_disabled_after_its_last_proof_explains_the_refusal() {
         let stage = ready();
@@ -662,7 +662,7 @@ mod the_account {
         stage.workdir.write("main.tf", &format!("{text}{equal}"));
         let run = stage.workdir.refused_plan();
         run.error("The workspace is bound twice");
-        // Two that are in the state and agree do not stop what else is to be done.
+        // Two that are in the state and agree do not stop the rest of the plan.
         let id = WORKSPACE.to_string();
         let imported = ["import", "dbxcmk_workspace_binding.second", &id];
         assert!(stage.workdir.run(&imported).success);

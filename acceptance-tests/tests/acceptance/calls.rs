@@ -30,7 +30,8 @@ fn is_account(operation: &str) -> bool {
     operation.contains("/api/2.0/")
 }
 
-/// A key is read twice at plan and twice at apply: what it is, and its policy. Nothing else of it could change what is said here.
+/// The provider reads a key twice at plan and twice at apply: its description, and its policy. Nothing else of it could change
+/// the findings here.
 fn two_reads_of_the_key(asked: &[String], minutes: usize) {
     let operations = ["KMS DescribeKey", "KMS GetKeyPolicy"];
     for operation in operations {
@@ -101,7 +102,7 @@ fn a_thousand_bindings_are_adopted_by_a_few_lists() {
     assert_eq!(many(&asked, of_one), 0, "no workspace is read on its own");
     two_reads_of_the_key(&asked, minutes);
     let account = many(&asked, is_account);
-    // Plan: workspaces, configurations and credentials. Apply: the same, and lists until it is seen to stay, which is for a minute.
+    // Plan: workspaces, configurations and credentials. Apply: the same, and lists for a minute, until the key has stayed.
     assert!(
         account <= 20 * (1 + minutes),
         "{account} in {minutes} minutes"
@@ -109,7 +110,7 @@ fn a_thousand_bindings_are_adopted_by_a_few_lists() {
     assert_eq!(stage.workdir.addresses().len(), 1000);
 }
 
-/// A binding that attaches has at most three calls of its own; what it waits for is seen in lists that all of them share.
+/// A binding that attaches makes at most three calls of its own; all bindings share the lists in which they wait.
 #[test]
 fn bindings_that_attach_share_what_they_wait_for() {
     let stage = Stage::new(Over::Sandbox);

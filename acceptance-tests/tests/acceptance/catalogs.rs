@@ -130,13 +130,13 @@ fn a_configuration_is_unused_only_when_all_catalogs_were_seen() {
         assert_eq!(used, "not_known", "{right}");
         assert!(not_read.contains(right), "{right}: {not_read}");
     }
-    // Another workspace is asked when one refuses.
+    // The provider asks another workspace when one refuses.
     stage.sandbox.with(|world| {
         world.now.unity = before.clone();
         world.now.unity.closed = [WORKSPACE].into();
     });
     assert_eq!(read().0, "no");
-    // A catalog that is bound to the other workspace is seen, too.
+    // The provider also sees a catalog that is bound to the other workspace.
     let settings = json!({ "customer_managed_key_id": id });
     stage.sandbox.with(|world| {
         let sealed = Securable::bound(

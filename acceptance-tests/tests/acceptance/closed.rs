@@ -287,7 +287,7 @@ fn bound_with(key: &str, configuration: &str, of_binding: &str) -> String {
     )
 }
 
-/// What only tells the provider how to work makes nothing unknown, and calls nobody.
+/// An attribute that only tells the provider how to work makes nothing unknown, and causes no call.
 #[test]
 fn another_wait_is_no_change_of_the_object() {
     let stage = Stage::new(Over::Sandbox);
@@ -415,7 +415,7 @@ fn a_configuration_of_the_same_plan_is_judged_by_its_use_cases() {
     );
 }
 
-/// A key that is certainly not there is one error at plan; with credentials of another account nobody can know.
+/// A key that certainly does not exist is one error at plan; with credentials of another account the provider cannot know.
 #[test]
 fn a_key_that_does_not_exist_is_refused_at_plan() {
     let stage = Stage::new(Over::Sandbox);
@@ -444,7 +444,7 @@ fn a_key_that_does_not_exist_is_refused_at_plan() {
     plan.run.warning("The key's state could not be read");
 }
 
-/// What is about a key is said once, however many resources have it.
+/// The provider reports a finding about a key once, however many resources have it.
 #[test]
 fn the_same_advice_comes_once_a_run() {
     let stage = Stage::new(Over::Sandbox);
@@ -479,7 +479,7 @@ fn the_same_advice_comes_once_a_run() {
     assert_eq!(run.warnings(), ["The key is disabled"], "{}", run.shown());
 }
 
-/// With an unknown provider configuration nothing is proven, and that is said once.
+/// With an unknown provider configuration the plan proves nothing, and reports that once.
 #[test]
 fn what_is_not_proven_is_said_once() {
     let stage = Stage::new(Over::Sandbox);
@@ -544,7 +544,7 @@ fn taking_the_role_away_from_workspaces_that_need_it_is_refused() {
             );
         }
     }
-    // Where no cluster uses the key, nobody needs it.
+    // Where no cluster uses the key, no role needs it.
     stage.sandbox.with(|world| {
         for configuration in world.now.configurations.values_mut() {
             configuration["aws_key_info"]["reuse_key_for_cluster_volumes"] = json!(false);
@@ -555,7 +555,7 @@ fn taking_the_role_away_from_workspaces_that_need_it_is_refused() {
         .plan_with(&["-refresh=false", "-target=dbxcmk_key_policy.one"]);
 }
 
-/// A host that is not there is said soon, with its address; what runs on this machine is not asked for through a proxy.
+/// The provider soon reports a host that does not exist, with its address; it does not use a proxy for an address on this machine.
 #[test]
 fn an_address_that_is_not_there_is_named() {
     let mut stage = Stage::new(Over::Sandbox);
@@ -627,7 +627,7 @@ fn certificates_that_cannot_be_read_are_an_error_at_configure() {
     }
 }
 
-/// A changed use case is undone, or has a configuration of its own; nobody has to delete a workspace for it.
+/// The plan undoes a changed use case, or gives it a configuration of its own; the user need not delete a workspace for it.
 #[test]
 fn another_use_case_of_a_configuration_in_use_is_refused_with_what_helps() {
     let stage = Stage::new(Over::Sandbox);

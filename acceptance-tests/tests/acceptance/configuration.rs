@@ -321,7 +321,7 @@ mod faults {
         id.to_owned()
     }
 
-    /// A create whose answer was lost, and after which nobody could look.
+    /// A create whose answer was lost, and after which the provider could not read.
     #[test]
     fn what_a_lost_create_left_behind_is_adopted() {
         let (stage, _) = stage();
@@ -480,7 +480,7 @@ mod faults {
         assert_ne!(stage.workdir.attribute(ADDRESS, "/id"), id);
         assert_eq!(stage.configurations().len(), 1);
         stage.workdir.empty_plan();
-        // What a plan has noted that nobody applied makes no second one of what the state has lost.
+        // The note of a plan that was not applied does not lead to a second object for what the state has lost.
         let policy = format!(
             "\nresource \"dbxcmk_key_policy\" \"p\" {{\n  use_cases = [\"MANAGED_SERVICES\"]\n  aws = {{\n    key_arn = \"{key}\"\n  }}\n}}\n"
         );
@@ -560,7 +560,7 @@ mod faults {
         let (stage, _) = stage();
         stage.workdir.apply();
         let id = stage.workdir.attribute(ADDRESS, "/id");
-        // The plan sees no user; then somebody attaches it to a workspace that is being deleted.
+        // The plan sees no user; then another person attaches it to a workspace that Databricks is deleting.
         let conflict = Effect::Status {
             status: 409,
             body: r#"{"error_code":"RESOURCE_CONFLICT","message":"You cannot delete a configuration that is associated with a running workspace."}"#.to_owned(),

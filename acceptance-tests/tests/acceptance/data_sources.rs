@@ -22,7 +22,7 @@ fn readiness(key: &str, more: &str) -> String {
 
 const READINESS: &str = "data.dbxcmk_key_readiness.x";
 
-/// Grants and rotation are read where they can change what is said, and not elsewhere.
+/// The provider reads grants and rotation where they can change the findings, and not elsewhere.
 #[test]
 fn what_else_of_a_key_is_read_where_it_matters() {
     let stage = Stage::new(Over::Sandbox);

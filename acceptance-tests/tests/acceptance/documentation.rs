@@ -287,7 +287,7 @@ fn the_permissions_of_the_guide_are_what_the_provider_calls() {
             dbxcmk_sandbox::ROLE_ARN
         )
     };
-    // What the sandbox was asked of KMS by a plan and an apply that have everything.
+    // The requests to KMS of a plan and an apply that have everything.
     let stage = acceptance_tests::stage::Stage::new(acceptance_tests::stage::Over::Sandbox);
     let key = stage.kms.create_key(&serde_json::json!({}));
     stage.configure(&format!(

@@ -292,7 +292,7 @@ fn a_role_that_iam_allows_loses_nothing() {
             "    cross_account_role_arn = \"{ROLE_ARN}\"\n"
         )));
         stage.workdir.apply();
-        // What a change may not take is not taken in silence by somebody else.
+        // The plan reports what a change may not take away and another writer takes away.
         let all = stage.kms.policy(&key);
         let mut without: serde_json::Value = serde_json::from_str(&all).unwrap();
         let statements = without["Statement"].as_array_mut().unwrap();
@@ -348,7 +348,7 @@ resource "dbxcmk_workspace_binding" "all" {{
     }
 }
 
-/// A service that does not exist is an error, and not a name that nobody reads.
+/// A service that does not exist is an error, and not a name that the provider passes over.
 #[test]
 fn an_unknown_service_of_the_endpoints_is_refused() {
     let stage = Stage::new(Over::Sandbox);
@@ -453,7 +453,7 @@ fn simulating() -> String {
     )
 }
 
-/// AWS's policy simulator knows what nobody else can see: the service control policies of the organization.
+/// AWS's policy simulator knows what no other call shows: the service control policies of the organization.
 #[test]
 fn the_simulator_is_asked_for_a_second_opinion() {
     type Change = fn(&mut World);

@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 use acceptance_tests::harness::{Run, Workdir, terraform};
 use acceptance_tests::{azure, stage};
 
-/// Which histories of each cloud are compared, as `1..=200`; the first two where nobody says others.
+/// Which histories of each cloud the test compares, as `1..=200`; the first two by default.
 const HISTORIES: &str = "DBXCMK_COMPARED_HISTORIES";
 
 fn histories() -> std::ops::RangeInclusive<u64> {
@@ -27,7 +27,7 @@ const OF_TERRAFORM: [&str; 3] = [
     "Applied changes may be incomplete",
 ];
 
-/// What is said of objects.
+/// The diagnostics about objects.
 fn said(run: &Run) -> BTreeSet<Said> {
     let is_of_objects =
         |one: &&acceptance_tests::harness::Message| !OF_TERRAFORM.contains(&one.summary.as_str());

@@ -92,7 +92,7 @@ fn an_apply_waits_for_the_policy_of_its_key() {
     stage.workdir.empty_plan();
 }
 
-/// Nobody is waited for who does not come: a policy of another key changes nothing for this one.
+/// A proof does not wait for a policy that does not come: a policy of another key changes nothing for this one.
 #[test]
 fn a_policy_of_another_key_is_no_hope() {
     let stage = Stage::new(Over::Sandbox);
@@ -107,8 +107,8 @@ fn a_policy_of_another_key_is_no_hope() {
     run.error("The key policy does not let Databricks use the key for workspace storage");
 }
 
-/// Somebody empties the key policy between the plan of an attach and its apply: the apply says that as the cause, and not that a key policy
-/// was not planned.
+/// Another writer empties the key policy between the plan of an attach and its apply: the apply reports that as the cause, and not that the
+/// plan had no key policy.
 #[test]
 fn access_that_went_since_the_plan_is_the_cause() {
     for (cases, which) in [

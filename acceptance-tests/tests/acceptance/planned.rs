@@ -147,7 +147,7 @@ fn several_planned_configurations_are_judged_together() {
     stage.workdir.refused_plan().error(DENIED);
 }
 
-/// A key that nobody knows yet is said to be examined at apply, once and not for each resource.
+/// The plan reports once, and not for each resource, that the apply will examine a key that is not known yet.
 #[test]
 fn what_has_to_wait_is_said_once() {
     let stage = Stage::new(Over::Sandbox);

@@ -183,7 +183,7 @@ fn objects_inside_keep_what_was_computed() {
     }
     workdir.apply();
     workdir.empty_plan();
-    // Somebody else changed the price.
+    // Another program changes the price.
     std::fs::write(
         workdir.path().join("shop/tea.json"),
         r#"{"name":"tea","price":9}"#,

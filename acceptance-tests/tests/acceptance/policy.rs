@@ -372,7 +372,7 @@ mod with_twins {
                 );
             }
         }
-        // Somebody else removes the statements.
+        // Another writer removes the statements.
         attach(&stage, &key, "");
         stage.kms.put_policy(&key, &policy(&key, &[]));
         stage.configure(&twin("a", BOTH, &key));
@@ -602,7 +602,7 @@ mod what_aws_refuses {
         use dbxcmk_sandbox::faults::{Effect, Fault};
         let stage = Stage::new(Over::Sandbox);
         let key = stage.kms.create_key(&json!({}));
-        // IAM has the role, and KMS does not see it for longer than it is waited for.
+        // IAM has the role, and KMS does not see it for longer than the provider waits.
         let kind = "MalformedPolicyDocumentException";
         let words = "Policy contains a statement with one or more invalid principals.";
         let unseen = Effect::aws(kind, words);

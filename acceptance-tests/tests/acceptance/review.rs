@@ -638,7 +638,7 @@ fn a_clean_up_passes_the_gate_and_a_finding_can_be_accepted() {
         code == 1 && text.contains("A key that is meant for Databricks is deleted"),
         "{text}"
     );
-    // Unless somebody says why.
+    // Unless the user says why.
     let accepted = |what: &str| reviewed(&alone, &[&gate[..], &["--accept", what]].concat());
     let (text, code) = accepted("key-deleted:aws_kms_key.old=the account is closed");
     assert!(
@@ -711,7 +711,7 @@ fn a_typo_inside_of_a_nested_attribute_is_found() {
     );
     stage.workdir.write("more.tf", "resource {");
     assert_eq!(lint(stage.workdir.path(), &[]).1, 2);
-    // Where nothing could be read, nothing is said to exist.
+    // Where the command could read nothing, it says of nothing that it exists.
     let output = std::process::Command::new(provider_binary())
         .args(["lint", "/no/such/directory"])
         .output()

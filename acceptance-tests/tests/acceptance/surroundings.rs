@@ -297,7 +297,7 @@ fn a_provider_that_is_not_known_yet_does_not_stop_a_plan() {
     stage.workdir.plan();
     stage.workdir.apply();
     stage.workdir.empty_plan();
-    // What is there stays what the state says, as long as nobody can look.
+    // The state keeps its values as long as the provider cannot read.
     let text = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
     stage.workdir.write(
         "main.tf",
@@ -399,7 +399,7 @@ fn a_proxy_of_the_environment_is_used() {
         "provider \"dbxcmk\" {\n  http = {\n    retry_timeout = \"1s\"\n    ca_bundle = \"authority.pem\"\n  }\n}\n\ndata \
          \"dbxcmk_key_configurations\" \"x\" {}",
     ));
-    // Nobody knows this name but the proxy.
+    // Only the proxy knows this name.
     workdir.set("DATABRICKS_HOST", "https://accounts.sandbox.test");
     let run = workdir.refused_plan();
     assert!(
@@ -441,7 +441,7 @@ fn a_proxy_and_an_authority_of_the_company_go_together_for_aws() {
         &tunnel(sandbox.url().trim_start_matches("https://").to_owned()),
     );
     workdir.set("NO_PROXY", "localhost");
-    // Nobody knows these names but the proxy.
+    // Only the proxy knows these names.
     workdir.set("DATABRICKS_HOST", "https://accounts.sandbox.test");
     for service in ["KMS", "STS", "IAM"] {
         let name = format!("AWS_ENDPOINT_URL_{service}");

@@ -120,7 +120,8 @@ fn tag(stage: &Stage, key: &str) -> Option<String> {
     own.map(|tag| tag["TagValue"].as_str().unwrap().to_owned())
 }
 
-/// A key that workspaces have, and that was never used, is a warning. Who may not read it learns which right is missing, and nothing else changes.
+/// A key that workspaces have, and that was never used, is a warning. A caller who may not read the last use learns which right is missing, and
+/// nothing else changes.
 #[test]
 fn a_key_that_was_never_used_is_found() {
     let (stage, arn) = attached(Over::Sandbox);
@@ -271,7 +272,7 @@ fn a_deletion_is_taken_back(over: Over) {
     assert_eq!(tag(&stage, &arn), None);
 }
 
-/// What somebody else has disabled stays disabled, unless the user insists; a deletion can always be cancelled.
+/// A key that others disabled stays disabled, unless the user insists; a deletion can always be cancelled.
 #[test]
 fn a_key_that_others_disabled_stays_disabled() {
     let (stage, arn) = attached(Over::Sandbox);
@@ -488,7 +489,7 @@ fn a_fault_in_the_middle_loses_nothing() {
     }
 }
 
-/// Somebody else takes the change back as soon as KMS has accepted it: the change is made again, tag and all.
+/// Another writer reverts the change as soon as KMS has accepted it: the provider makes it again, tag and all.
 #[test]
 fn what_somebody_else_takes_back_is_done_again() {
     let (stage, arn) = attached(Over::Sandbox);
@@ -990,7 +991,7 @@ resource "dbxcmk_workspace_binding" "prod" {{
         .workdir
         .refused_plan()
         .error("Databricks still needs the former key");
-    // Once the workspace is gone, nobody needs it.
+    // Once the workspace is gone, it no longer needs the key.
     stage.configure(&format!("{policy}{latter}{}", binding("new", "0s")));
     stage
         .sandbox
@@ -1024,7 +1025,7 @@ fn an_interrupt_and_a_refusal_leave_nothing_false() {
         found.contains("interrupted") && found.contains("may still take effect"),
         "{found}"
     );
-    // What was sent may still show: then a restore has to know by whom.
+    // The call may still take effect: then a restore must know who made it.
     assert!(tag(&stage, &arn).is_some());
     // Before anything was changed.
     stage.sandbox.with(|world| world.arrived.clear());
@@ -1050,7 +1051,7 @@ fn an_interrupt_and_a_refusal_leave_nothing_false() {
         "{report}"
     );
 
-    // A tag that was left over by a process that was killed is said, and removed by a restore.
+    // The status reports a tag that a killed process has left over, and a restore removes it.
     stage.kms.call("EnableKey", &json!({ "KeyId": arn }));
     let tags = json!([{ "TagKey": TAG, "TagValue": "2026-01-01T00:00:00Z" }]);
     stage

@@ -199,7 +199,7 @@ fn clouds() -> Vec<Case> {
     .concat()
 }
 
-/// Who is ended how, and when: in words, and as it is done.
+/// Which process ends, how and when: in words, and as the test does it.
 type Ending = (Signal, &'static str, Point);
 
 fn signals(cloud: Cloud, section: &'static str, all: &[Ending]) -> Vec<Case> {
@@ -220,7 +220,7 @@ fn signals(cloud: Cloud, section: &'static str, all: &[Ending]) -> Vec<Case> {
     .collect()
 }
 
-/// Each signal on each cloud, at a point where it could lose something: each kill, too, at a create whose answer nobody gets.
+/// Each signal on each cloud, at a point where it could lose something: each kill, too, at a create whose answer gets lost.
 fn people() -> Vec<Case> {
     use Point::{After, Before, Settling, Waiting};
     use Signal::{InterruptOnce, InterruptTwice, KillProvider, KillTerraform};

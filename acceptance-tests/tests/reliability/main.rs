@@ -1,6 +1,6 @@
 //! Failures with a real Terraform over the sandbox: one of each kind of the network for each service, and what only processes can show.
-//! What is seen, that the next apply makes it good, and that the simulation, which plays every failure, has seen the same. The last table
-//! in docs/guides/reliability.md is what this run saw.
+//! The tests check what the user sees, that the next apply makes it good, and that the simulation, which plays every failure, has seen
+//! the same. The last table in docs/guides/reliability.md is what this run saw.
 
 #![allow(
     clippy::panic,
@@ -25,8 +25,7 @@ use play::Seen;
 /// How many plays run at once. Most of a play is waiting.
 const AT_ONCE: usize = 12;
 
-/// Plays every case, and gives what was seen in the order of the cases. A play that goes wrong does not keep the others from
-/// being played.
+/// Plays every case, and returns the outcomes in the order of the cases. A play that fails does not keep the others from running.
 fn play_all(cases: &[Case]) -> Vec<Result<Seen, String>> {
     let next = AtomicUsize::new(0);
     let seen: Mutex<Vec<Option<Result<Seen, String>>>> = Mutex::new(vec![None; cases.len()]);

@@ -1,4 +1,4 @@
-//! One play: everything is there but our resources; the run meets its mishap; then the next apply has to make it good.
+//! One play: everything is there but our resources; the run meets its mishap; then the next apply must make it good.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -288,7 +288,7 @@ fn signalled(stage: &Stage, signal: Signal, at: Point, arguments: &[&str]) -> ha
         Signal::KillProvider => terraform.kill_providers(),
         Signal::KillTerraform => terraform.kill(),
     }
-    // Who is to outlive it: nobody, but the end may take a moment.
+    // No process may outlive it, but the end may take a moment.
     terraform.finish(&providers)
 }
 
@@ -487,7 +487,7 @@ fn told_of(run: &harness::Run, mishap: &Mishap) -> String {
             ..
         } => "ends at once".to_owned(),
         Mishap::Signal { .. } => told(run),
-        // How long a change takes on a busy machine is chance; that it takes long is said where somebody interrupts it.
+        // How long a change takes on a busy machine is chance; the interrupted case reports that it takes long.
         _ => told(run).replace(
             "; warns: *Another change of the key policy may have been overwritten*",
             "",
@@ -495,7 +495,7 @@ fn told_of(run: &harness::Run, mishap: &Mishap) -> String {
     }
 }
 
-/// What a run came to, in a line: what was said, each once, in an order that does not depend on which resource came first.
+/// What a run reported, in a line: each diagnostic once, in an order that does not depend on which resource came first.
 fn told(run: &harness::Run) -> String {
     let of = |severity: &str| -> BTreeSet<&str> {
         let own = |message: &&Message| {

@@ -1,4 +1,5 @@
-//! What was seen, as the last part of the page of the documentation, and its comparison with what the simulation has written there.
+//! The outcomes, as the last part of the page of the documentation, and their comparison with what the simulation has written
+//! there.
 
 use std::fmt::Write as _;
 
@@ -25,7 +26,7 @@ the test compares them. Here, the provider retries a call to the account API for
 /// Between outcomes that are all right.
 const OR: &str = ", or: ";
 
-/// A cell of the page: what was seen, or every outcome that is right where chance decides.
+/// A cell of the page: the outcome, or every outcome that is right where chance decides.
 fn cell(seen: &str, right: &[&str]) -> String {
     if right.contains(&seen) {
         right.join(OR)
@@ -34,7 +35,7 @@ fn cell(seen: &str, right: &[&str]) -> String {
     }
 }
 
-/// The part of the page that tells what was seen.
+/// The part of the page with the outcomes.
 fn own_part(cases: &[Case], seen: &[Seen]) -> String {
     let mut page = HEAD.to_owned();
     for (case, seen) in cases.iter().zip(seen) {
@@ -48,7 +49,7 @@ fn own_part(cases: &[Case], seen: &[Seen]) -> String {
     page
 }
 
-/// Compares what was seen with the rows that the simulation has written; a case that has none there is one that only processes can show.
+/// Compares an outcome with the rows that the simulation has written; a case without a row there is one that only processes can show.
 pub fn agrees(case: &Case, seen: &Seen, simulated: &str) -> Result<(), String> {
     if case.is_real_alone() {
         return Ok(());

@@ -36,7 +36,7 @@ impl Inside {
         self.began + self.since.elapsed()
     }
 
-    /// The clock jumps, as when somebody sets it.
+    /// Moves the clock, as a user does who sets it.
     pub fn jump(&mut self, by: time::Duration) {
         self.began += by;
     }
@@ -106,7 +106,7 @@ pub enum Writing {
     IsReadOnly,
 }
 
-/// Files in memory. Directories are there when they are asked for.
+/// Files in memory. A directory is there as soon as a program asks for it.
 #[derive(Clone, Debug, Default)]
 pub struct Disk {
     /// The content of each file, by its full path.

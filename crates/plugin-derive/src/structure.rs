@@ -146,7 +146,7 @@ impl<'a> Part<'a> {
             quote_spanned!(ty.span()=> ::tfplugin::model::#demand::<#ty>();)
         };
         let mut demands = Vec::new();
-        // A block that nobody writes is empty, unless it is a single one.
+        // A block that the user does not write is empty, unless it is a single one.
         if attr.presence != Presence::Required && !attr.block {
             demands.push(of("has_a_place_for_null"));
         }

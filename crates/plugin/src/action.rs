@@ -1,4 +1,4 @@
-//! What an action implements: something that is done when somebody says so, and that leaves no state (Terraform 1.14).
+//! What an action implements: work that Terraform does when the user asks for it, and that leaves no state (Terraform 1.14).
 
 use std::future::Future;
 

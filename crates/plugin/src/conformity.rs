@@ -74,7 +74,7 @@ fn check_plan(
             (Kind::Nested(Nesting::Set, inner), Value::List(elements))
                 if length(after) == Some(elements.len()) =>
             {
-                // Which element is which shows in what it was planned as: one for each has to fit.
+                // An element shows which one it is by what the plan had for it: one element must fit each.
                 let mut left: Vec<&Value> = list(after).iter().collect();
                 for given in elements {
                     let fits = |planned: &&Value| {

@@ -158,7 +158,7 @@ impl<C> Context<C> {
     /// What an earlier operation on the same object left in private; `None` when there is nothing.
     ///
     /// # Errors
-    /// When it has another form, because another version left it or somebody changed the state; the text says where.
+    /// When it has another form, because another version left it or a person changed the state; the text says where.
     pub fn private<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, StoredError> {
         locked(&self.private).get(name)
     }

@@ -1,7 +1,7 @@
 //! The cryptography of mutual TLS: aws-lc-rs, or *ring* where only that is asked for.
 //!
-//! Terraform signs with the curve P-521. *ring* cannot verify that, so that `p521` does it there, for the proof that the client holds
-//! its key and for nothing else.
+//! Terraform signs with the curve P-521. *ring* cannot verify that, so `p521` does it there, for the proof that the client holds its
+//! key and for nothing else.
 
 use rustls::crypto::CryptoProvider;
 

@@ -1,10 +1,10 @@
-//! Why an operation ends without a result: it failed, or nothing can be said in this run.
+//! Why an operation ends without a result: it failed, or the provider cannot answer in this run.
 
 use super::diagnostics::{Diagnostic, Diagnostics};
 use super::proto::tfplugin6 as pb;
 use super::stored::StoredError;
 
-/// What nothing can be said without.
+/// What the provider lacks for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reason {

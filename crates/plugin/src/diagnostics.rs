@@ -77,7 +77,7 @@ impl Diagnostic {
     }
 
     /// The same diagnostic, with the object that it is about in its summary. Terraform folds warnings that share a summary into one ("and 2
-    /// more similar warnings elsewhere"), and only the first one's detail is shown.
+    /// more similar warnings elsewhere"), and shows only the first one's detail.
     #[must_use]
     pub fn about(mut self, object: impl fmt::Display) -> Self {
         self.summary = format!("{}: {object}", self.summary);

@@ -62,7 +62,7 @@ pub trait EphemeralResource: Send + Sync + 'static {
     }
 }
 
-/// What was opened.
+/// What `open` returns.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Opened<M> {

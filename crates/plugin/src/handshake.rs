@@ -23,20 +23,20 @@ pub const PROTOCOL: u32 = 6;
 pub struct Environment {
     /// The certificate (PEM) whose holder alone may connect; present when automatic mTLS is on.
     pub client_certificate: Option<String>,
-    /// Where the socket is to be made.
+    /// The directory in which the provider makes its socket.
     pub socket_directory: Option<PathBuf>,
     /// The group, by name or number, that may use the socket.
     pub socket_group: Option<String>,
     /// The TCP ports to choose from where there are no Unix sockets.
     pub ports: Option<(u16, u16)>,
-    /// Whether Terraform wants to be told about multiplexing.
+    /// Whether Terraform wants to know about multiplexing.
     pub asks_for_multiplexing: bool,
 }
 
 /// Why a start is none that Terraform makes.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum HandshakeError {
-    /// Somebody started the program by hand.
+    /// A person started the program by hand.
     #[error("not started by Terraform")]
     NoCookie,
     /// A Terraform that does not speak protocol 6.

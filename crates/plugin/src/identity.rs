@@ -10,7 +10,7 @@ use super::stored::RawState;
 use super::types::Type;
 use super::value::Value;
 
-/// One value by which an object can be told from others: a text, unless [`IdentityAttribute::ty`] says otherwise.
+/// One value that tells an object from others: a text, unless [`IdentityAttribute::ty`] says otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct IdentityAttribute {

@@ -52,7 +52,7 @@ impl<M> Found<M> {
         self.left.fetch_sub(1, Ordering::Relaxed) > 1
     }
 
-    /// Whether nobody wants more: there are as many as Terraform asked for, or it is gone.
+    /// Whether Terraform wants no more objects: it has as many as it asked for, or it is gone.
     pub fn is_enough(&self) -> bool {
         self.left.load(Ordering::Relaxed) == 0 || self.objects.is_closed()
     }
@@ -62,13 +62,13 @@ impl<M> Found<M> {
 pub trait ListResource: Send + Sync + 'static {
     /// The resource whose objects it lists.
     type Of: Resource;
-    /// What it is asked for, in types.
+    /// The arguments of the list, as a struct whose fields are the schema's attributes.
     type Config: DeserializeOwned + Send + Sync + 'static;
 
     /// The resource's name in Terraform.
     fn name(&self) -> Name;
 
-    /// What it can be asked for.
+    /// The arguments of the list.
     fn schema(&self) -> Schema;
 
     /// Offline checks across attributes. What is unknown is passed over; there is no network here.
@@ -77,7 +77,7 @@ pub trait ListResource: Send + Sync + 'static {
         Diagnostics::new()
     }
 
-    /// Finds the objects; what was shown before a failure stays shown.
+    /// Finds the objects and shows each; those that it has shown before a failure stay.
     fn list(
         &self,
         cx: &Context<<Self::Of as Resource>::Client>,
@@ -126,7 +126,7 @@ impl<C> Registered<C> {
         &self.name
     }
 
-    /// What it can be asked for.
+    /// The arguments of the list.
     pub fn schema(&self) -> &Schema {
         &self.schema
     }

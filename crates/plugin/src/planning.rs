@@ -348,7 +348,7 @@ fn forget_computed(attributes: &[Attribute], config: &Value, planned: Value) -> 
         let is_own = attribute.is_computed() && attribute.default.is_none() && !stays;
         let value = match (&attribute.kind, value) {
             _ if given.is_null() && is_own => Value::unknown(),
-            // What nobody wrote stays as a whole: a default, or what is stable.
+            // A value that the user did not write stays as a whole: a default, or a stable one.
             (_, value) if given.is_null() => value,
             (Kind::Nested(Nesting::Single, inner), value @ Value::Map(_)) => {
                 forget_computed(inner, given, value)

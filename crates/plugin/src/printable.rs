@@ -1,5 +1,5 @@
-//! Text from elsewhere, made fit to be shown: names in a plan, a policy or an answer can hold anything, and a terminal obeys
-//! control characters.
+//! Text from elsewhere, made fit for a terminal: names in a plan, a policy or an answer can hold anything, and a terminal
+//! obeys control characters.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -54,7 +54,7 @@ pub fn ended_once(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// A text of several lines: line feeds stay, every other control character is shown as `\u{1b}`.
+/// A text of several lines: line feeds stay, every other control character becomes an escape like `\u{1b}`.
 pub fn printable(text: &str) -> Cow<'_, str> {
     escaped(text, |c| c == '\n')
 }

@@ -17,8 +17,8 @@ use super::{action, data_source, ephemeral, list_resource, resource};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capabilities {
-    /// It takes a [`Deferral`](crate::deferral::Deferral) for an answer (`terraform plan -allow-deferral`). Where it does not, what a deferral
-    /// says otherwise is shown.
+    /// It accepts a [`Deferral`](crate::deferral::Deferral) as an answer (`terraform plan -allow-deferral`). Where it does not, it shows the
+    /// diagnostics of the deferral.
     pub deferral: bool,
     /// It has write-only attributes (Terraform 1.11). Only validation says so.
     pub write_only: bool,

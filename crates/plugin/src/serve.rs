@@ -25,7 +25,7 @@ use super::transport::{ListenError, Listener};
 const LARGEST_MESSAGE: usize = 256 << 20;
 /// How long Terraform may take to connect before the plugin believes that it is gone.
 const FIRST_CONNECTION: Duration = Duration::from_secs(60);
-/// How often it is looked whether the parent still lives while nobody has connected.
+/// How often the provider checks whether its parent still lives, while no client has connected.
 const PARENT_CHECK: Duration = Duration::from_millis(500);
 /// How long open calls may take to end once the host has asked to end or has gone. go-plugin kills after two seconds.
 const LAST_WORDS: Duration = Duration::from_millis(1500);
@@ -187,7 +187,7 @@ async fn serve(provider: impl Provider, environment: &Environment) -> Result<(),
     Ok(())
 }
 
-/// The names under which the provider is looked for: what has Terraform's registry in its name has OpenTofu's in OpenTofu.
+/// The names under which Terraform and OpenTofu find the provider: a source with Terraform's registry in its name has OpenTofu's in OpenTofu.
 fn names(source: &str) -> Vec<String> {
     let at = |host: &str, rest: &str| format!("{host}/{rest}");
     match source.strip_prefix("registry.terraform.io/") {
@@ -279,7 +279,7 @@ async fn alone(mut open: watch::Receiver<usize>, parent: Option<u32>) {
                 return;
             }
         }
-        // Killed between starting us and connecting, it leaves no connection behind whose end could be seen.
+        // A Terraform that is killed between starting us and connecting leaves no connection behind whose end could show.
         () = orphaned(parent) => return,
     }
     let _ = open.wait_for(|open| *open == 0).await;

@@ -141,7 +141,7 @@ impl RawState {
     }
 }
 
-/// What was stored, or is to be, and has another form than is asked for.
+/// Why a stored value, or one to store, has another form than the caller asked for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct StoredError(String);

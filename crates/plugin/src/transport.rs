@@ -151,8 +151,8 @@ impl Listener {
         &self.address
     }
 
-    /// Accepts connections until the returned stream is dropped. A client that fails or dawdles in its TLS handshake holds up
-    /// nobody and ends nothing.
+    /// Accepts connections until the caller drops the stream. A client that fails or dawdles in its TLS handshake delays no
+    /// other client and ends nothing.
     pub fn incoming(
         self,
         tls: Option<Arc<rustls::ServerConfig>>,

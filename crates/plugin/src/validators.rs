@@ -157,7 +157,7 @@ impl Choice {
         self
     }
 
-    /// Only one of them may be set; what is said of the first two that are, at the second.
+    /// Allows only one of them; the diagnostic about the first two that the user sets is at the second.
     #[must_use]
     pub fn several(
         mut self,
@@ -190,7 +190,7 @@ impl Choice {
     }
 }
 
-/// Exactly one of these attributes (dotted paths) is set. While one is unknown, nothing is said.
+/// Exactly one of these attributes (dotted paths) is set. While one is unknown, there is no error.
 #[doc(alias = "ExactlyOneOf")]
 pub fn exactly_one_of(
     paths: &'static [&'static str],
@@ -205,7 +205,7 @@ pub fn exactly_one_of(
     }
 }
 
-/// At most one of these attributes (dotted paths) is set. While one is unknown, nothing is said.
+/// At most one of these attributes (dotted paths) is set. While one is unknown, there is no error.
 #[doc(alias = "Conflicting")]
 pub fn conflicting(
     paths: &'static [&'static str],
@@ -216,7 +216,7 @@ pub fn conflicting(
     }
 }
 
-/// At least one of these attributes (dotted paths) is set. While one is unknown, nothing is said.
+/// At least one of these attributes (dotted paths) is set. While one is unknown, there is no error.
 #[doc(alias = "AtLeastOneOf")]
 pub fn at_least_one_of(
     paths: &'static [&'static str],
@@ -231,7 +231,7 @@ pub fn at_least_one_of(
     }
 }
 
-/// These attributes (dotted paths) are set together, or none of them. While one is unknown, nothing is said.
+/// These attributes (dotted paths) are set together, or none of them. While one is unknown, there is no error.
 #[doc(alias = "RequiredTogether")]
 pub fn required_together(
     paths: &'static [&'static str],
@@ -312,7 +312,7 @@ mod tests {
         assert!(check(&Value::string("a")).is_ok());
     }
 
-    /// Each row: the two values, and what is said of them, and where.
+    /// Each row: the two values, the error, and its place.
     #[test]
     fn a_choice_says_what_its_author_says() {
         const BOTH: &[&str] = &["a.x", "b"];

@@ -267,7 +267,7 @@ impl Value {
             (value, Self::Dynamic(inner)) if !matches!(value, Self::Dynamic(_)) => {
                 let (ty, before) = inner.as_ref();
                 let typed = value.clone().restored(before).canonical(ty);
-                // What was not known when the type was has to turn out to be of it.
+                // A value that was unknown when its type was known must turn out to have that type.
                 match typed == *before || (before.is_unknown() && typed.fits(ty)) {
                     true => Self::Dynamic(Box::new((ty.clone(), typed))),
                     false => value,

@@ -48,7 +48,7 @@ pub enum Source {
     Session(usize),
 }
 
-/// A side that has to allow a request.
+/// A side that must allow a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
     /// The key policy.
@@ -134,7 +134,7 @@ fn deny_whoever_is_listed(key: &mut Stand, policy: &Document) {
     }
 }
 
-/// Whether a key policy names whom it allows by a condition on the principal's ARN alone.
+/// Whether a key policy names the principals that it allows by a condition on the ARN alone.
 fn is_by_condition(statement: &Statement) -> bool {
     let principals = &statement.principals;
     !principals.negated
@@ -331,8 +331,8 @@ mod tests {
         ))
     }
 
-    /// Each row: whom the key policy allows, who calls, the identity's policies, the boundary, the session's policies, and what
-    /// follows. The rows follow the tables of the IAM User Guide.
+    /// Each row: the principals that the key policy allows, the caller, the identity's policies, the boundary, the session's
+    /// policies, and the decision. The rows follow the tables of the IAM User Guide.
     #[test]
     fn every_policy_has_its_say() -> Result<(), PolicyError> {
         use Verdict::{Allowed, DeniedExplicitly, DeniedImplicitly};
@@ -448,7 +448,7 @@ mod tests {
         Ok(())
     }
 
-    /// Whom a condition on `aws:PrincipalArn` allows, no boundary limits, unless it denies.
+    /// No boundary limits a principal that a condition on `aws:PrincipalArn` allows, unless the boundary denies.
     #[test]
     fn a_principal_by_condition_is_not_limited() -> Result<(), PolicyError> {
         let policy = |condition: &str| {

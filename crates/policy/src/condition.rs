@@ -21,7 +21,7 @@ pub struct Condition {
     pub operator: String,
     /// The context key, as it is written; its case means nothing.
     pub key: String,
-    /// The values; one of them has to fit, or none for a negated operator.
+    /// The values; one of them must fit, or none for a negated operator.
     pub values: Vec<String>,
     /// What the operator means; `None` when AWS has no such operator.
     pub meaning: Option<Operator>,
@@ -30,9 +30,9 @@ pub struct Condition {
 /// Over which values of a request with several an operator is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Quantifier {
-    /// `ForAnyValue:` one of them has to fit.
+    /// `ForAnyValue:` one of them must fit.
     Any,
-    /// `ForAllValues:` all of them have to fit; true when there are none.
+    /// `ForAllValues:` all of them must fit; true when there are none.
     All,
 }
 
@@ -61,7 +61,7 @@ pub enum Comparison {
     Null,
 }
 
-/// How two quantities have to stand to each other.
+/// How two quantities must compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Order {
     /// `=`: `NumericEquals`, `DateEquals`.
@@ -189,8 +189,8 @@ impl Condition {
 
     /// Whether it holds for a stranger, whose value is none that is named here, or who has none: certain where both say the same.
     fn of_a_stranger(&self, operator: Operator, context: &Context, version: Version) -> Match {
-        // A pattern that names one organization in full (`o-a1b2c3d4e5/*`) is nobody else's. More than one value may well be a list
-        // that has the stranger in it, and a wildcard alone may mean anybody.
+        // A pattern that names one organization in full (`o-a1b2c3d4e5/*`) fits no other one. More than one value may be a list
+        // that has the stranger in it, and a wildcard alone may mean any principal.
         let names_one = match self.values.as_slice() {
             [one] => {
                 let owner = one.split('/').next().unwrap_or_default();

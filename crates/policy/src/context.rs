@@ -9,10 +9,9 @@ pub enum Presence<'a> {
     Values(&'a [String]),
     /// The request does not have it.
     Absent,
-    /// Nobody knows yet.
+    /// The value is not known yet.
     Unknown,
-    /// Nobody knows yet, but it is none of the values that a policy may name: the request is a stranger's. The key may also be
-    /// absent.
+    /// The value is not known yet, but it is not one of those that a policy may name: the request is a stranger's. The key may also be absent.
     Foreign,
 }
 

@@ -38,7 +38,7 @@ pub struct Statement {
     pub sid: Option<String>,
     /// What it does.
     pub effect: Effect,
-    /// Whom it is about.
+    /// The principals that the statement is about.
     pub principals: Listed<Principal>,
     /// Which actions it is about; `*` and `?` are wildcards, case does not matter.
     pub actions: Listed<String>,

@@ -18,7 +18,7 @@ use super::truth::Match;
 /// A call that a principal makes, with the context that AWS evaluates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// Who asks.
+    /// The principal that makes the call.
     pub caller: Caller,
     /// For what: `kms:Decrypt`.
     pub action: String,

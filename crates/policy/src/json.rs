@@ -103,7 +103,7 @@ impl fmt::Display for Place {
 /// What is wrong, and at which byte.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// The byte where it was noticed.
+    /// The byte at which the parser noticed it.
     pub offset: usize,
     /// What was expected or found.
     pub message: String,
@@ -258,7 +258,7 @@ impl Parser<'_> {
         }
     }
 
-    /// The escapes of a string are serde_json's business; only its end is looked for here.
+    /// Finds the end of a string; serde_json decodes its escapes.
     fn string(&mut self) -> Result<String, Fault> {
         let start = self.at;
         let bytes = self.text.as_bytes();

@@ -156,7 +156,7 @@ pub enum Effect {
 mod tests {
     use super::*;
 
-    /// Each row: what somebody wrote, and what they get.
+    /// Each row: the action in a policy, and the answer.
     #[test]
     fn an_action_is_known_in_any_case_and_a_typo_is_pointed_out() {
         let rows = [

@@ -178,7 +178,7 @@ impl fmt::Display for Principal {
     }
 }
 
-/// Who asks.
+/// The principal that makes a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Caller {
     /// The root user of an account.

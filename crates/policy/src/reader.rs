@@ -1,4 +1,4 @@
-//! The grammar of policies: what has to stand where. Source: IAM user guide, "Grammar of the IAM JSON policy language".
+//! The grammar of policies: which elements stand where. Source: IAM user guide, "Grammar of the IAM JSON policy language".
 
 use super::condition::Condition;
 use super::document::{Document, Listed, PolicyError, Statement};
@@ -103,7 +103,7 @@ impl Reader<'_> {
                 "Id" => {
                     self.string(&member.value, "\"Id\"")?;
                 }
-                // Elements that nobody knows yet are kept, and mean nothing here.
+                // The reader keeps elements that it does not know, and they mean nothing here.
                 _ => {}
             }
         }
@@ -193,7 +193,7 @@ impl Reader<'_> {
         })
     }
 
-    /// Whom a statement is about.
+    /// The principals that a statement is about.
     fn whom(&self, node: &Node) -> Result<Listed<Principal>, PolicyError> {
         if self.grammar != Grammar::Identity {
             let (negated, principals) = self.either(node, "Principal", "NotPrincipal")?;
@@ -208,7 +208,7 @@ impl Reader<'_> {
                 named,
                 "the statement names a principal; a policy of an identity is about the identity that has it",
             )),
-            // Nobody is left out.
+            // The statement leaves out no principal.
             None => Ok(Listed {
                 negated: true,
                 items: Vec::new(),

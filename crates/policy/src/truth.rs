@@ -86,7 +86,7 @@ impl Match {
         Self { truth, delegates }
     }
 
-    /// One of the two. A yes that needs nobody else is the better one.
+    /// One of the two. A yes that does not rest on the caller's account is the better one.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         match (self.truth, other.truth) {

@@ -115,7 +115,7 @@ pub(crate) fn s3(shared: &Shared, request: &Request) -> Answer {
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message><BucketName>{name}\
              </BucketName></Error>"
         );
-        // A HEAD has no body, so that nobody reads why.
+        // A HEAD has no body, so the caller does not learn why.
         let body = if is_head { String::new() } else { body };
         Answer::xml(status, body)
     };
@@ -185,7 +185,7 @@ pub(crate) fn google(shared: &Shared, name: &str) -> Answer {
     }
 }
 
-/// Answers what Resource Manager is asked of storage accounts: one, or all of a subscription.
+/// Answers Resource Manager's requests about storage accounts: one, or all of a subscription.
 pub(crate) fn azure(shared: &Shared, path: &str) -> Answer {
     let lower = path.to_ascii_lowercase();
     let world = shared.world();

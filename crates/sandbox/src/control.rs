@@ -177,7 +177,7 @@ fn remove(world: &mut World, id: &str) -> bool {
     number.is_some_and(|id: u64| world.now.workspaces.remove(&id).is_some())
 }
 
-/// What comes of an object with the changes of another (RFC 7396).
+/// Applies the changes of another object to an object (RFC 7396).
 fn merge(into: &mut Json, changes: &Json) {
     let Json::Object(changes) = changes else {
         *into = changes.clone();

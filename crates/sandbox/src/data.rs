@@ -24,7 +24,7 @@ const FIELDS: [(&str, &str); 2] = [
 fn key(shared: &Shared, id: u64, field: &str) -> Option<(Json, bool)> {
     let world = shared.world();
     let workspace = world.now.workspaces.get(&id)?;
-    // An update that is over and that nobody has read since stands here still.
+    // An update that is over stays here until a client reads it.
     let landed = workspace
         .update
         .as_ref()

@@ -7,9 +7,9 @@ use crate::http::Request;
 /// A mishap and the requests that meet it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Fault {
-    /// Part of the operation: `PATCH`, `/customer-managed-keys`, `KMS PutKeyPolicy`. Every word has to occur.
+    /// Words of the operation: `PATCH`, `/customer-managed-keys`, `KMS PutKeyPolicy`. Every word must occur.
     pub operation: String,
-    /// Part of an operation that has to come first: until then nothing meets it.
+    /// Words of an operation that must come first: until then the fault does not strike.
     #[serde(default)]
     pub after: Option<String>,
     /// How many fitting requests pass unharmed first.

@@ -65,7 +65,7 @@ impl Role {
         role
     }
 
-    /// A role that may do nothing, and that nobody may take on.
+    /// A role that may do nothing, and that no caller may assume.
     pub fn named(arn: &str) -> Self {
         Self {
             arn: arn.to_owned(),
@@ -140,8 +140,8 @@ fn covers(document: &str, effect: &str, call: &Call) -> bool {
 
 /// `SimulatePrincipalPolicy` for a role, an action at a time.
 ///
-/// Source: IAM API reference, SimulatePrincipalPolicy and EvaluationResult: an explicit deny wins; the role's policies have to
-/// allow, and so have its permissions boundary and every service control policy. "Simulation of resource-based policies isn't
+/// Source: IAM API reference, SimulatePrincipalPolicy and EvaluationResult: an explicit deny wins; the role's policies must
+/// allow, and so must its permissions boundary and every service control policy. "Simulation of resource-based policies isn't
 /// supported for IAM roles", and actions may have no wildcards.
 fn simulate(role: &Role, organization: &[String], form: &BTreeMap<String, String>) -> Answer {
     if form.contains_key("ResourcePolicy") {

@@ -58,7 +58,7 @@ pub const MANAGED_VPC_WORKSPACE: u64 = 2_345_678_901_234_567;
 /// The cross-account role of both.
 pub const ROLE_ARN: &str = "arn:aws:iam::123456789012:role/databricks-cross-account";
 
-/// How a sandbox is to be.
+/// How a test wants the sandbox.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The port, or 0 for any.
@@ -73,7 +73,7 @@ pub struct Options {
     pub google: bool,
     /// Whether there is a workspace on Azure, too, at an address of its own that speaks TLS.
     pub azure: bool,
-    /// Whether it speaks TLS, with a certificate of an authority that nobody knows.
+    /// Whether it speaks TLS, with a certificate of an authority that no client knows.
     pub tls: bool,
 }
 
@@ -136,8 +136,8 @@ pub struct Services(Arc<Shared>);
 
 #[cfg(feature = "simulation")]
 impl Services {
-    /// Services that are at these addresses, as far as they name their own. Nothing runs by itself: what takes time is over when somebody asks
-    /// after it.
+    /// Services that are at these addresses, as far as they name their own. Nothing runs by itself: an update is over when a client reads
+    /// after its time.
     pub fn new(options: Options, url: &str, azure_url: &str) -> Self {
         Self(Arc::new(Shared {
             world: Mutex::new(stage(&options)),
@@ -251,7 +251,7 @@ impl Sandbox {
         self.shared.azure_url.clone()
     }
 
-    /// The certificate (PEM) of the authority that nobody knows.
+    /// The certificate (PEM) of the authority that no client knows.
     pub fn authority(&self) -> &str {
         self.shared
             .tls

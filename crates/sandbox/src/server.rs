@@ -322,7 +322,7 @@ impl hyper::body::Body for Sent {
     }
 }
 
-/// The workspace whose data somebody asks for.
+/// The workspace whose data a request asks for.
 fn data_of(request: &Request) -> Option<u64> {
     let id = request
         .path

@@ -483,7 +483,7 @@ mod unity {
         assert_eq!(sandbox.of_account("metastores/none/workspaces").0, 404);
     }
 
-    /// A workspace takes its own tokens alone, and is asked by its host in the path or as a proxy does.
+    /// A workspace accepts its own tokens alone, and a client reaches it by its host in the path or as through a proxy.
     #[test]
     fn a_workspace_has_a_host_and_tokens_of_its_own() {
         let sandbox = sandbox();
@@ -754,7 +754,7 @@ mod buckets {
             assert_eq!(answer.status, status, "{changes}: {}", answer.body);
             assert!(answer.body.contains(&word), "{changes}: {}", answer.body);
         }
-        // Who asks in the wrong region, or may not read, still learns the region.
+        // A caller that asks in the wrong region, or may not read, still learns the region.
         let head = sandbox.whole("HEAD", "/acme-tables", &signed(REGION));
         let region = ("x-amz-bucket-region".to_owned(), "us-east-1".to_owned());
         assert_eq!((head.status, head.body.as_str()), (301, ""));

@@ -44,7 +44,7 @@ pub struct Workspace {
     pub has_running_compute: bool,
     /// An update on its way.
     pub update: Option<Update>,
-    /// Since when the key of a use case cannot be used, as far as somebody has looked.
+    /// Since when Databricks cannot use the key of a use case, as far as a client has read it.
     pub without_key_since: BTreeMap<String, Moment>,
 }
 
@@ -61,8 +61,8 @@ pub struct Update {
     pub undone_after: std::time::Duration,
     /// Whether it never comes to an end.
     pub hangs: bool,
-    /// How many reads have shown it as done. One that does not stay is undone only after somebody could see it: whether a test
-    /// sees the revert must not depend on how fast it reads.
+    /// How many reads have shown it as done. The sandbox undoes one that does not stay only after a client could see it:
+    /// whether a test sees the revert must not depend on how fast it reads.
     pub shown: Arc<AtomicU32>,
 }
 
@@ -120,7 +120,7 @@ pub struct Objects {
     pub roles: Vec<Role>,
     /// The service control policies of the organization; none where there is no organization.
     pub service_control_policies: Vec<String>,
-    /// The actions of IAM that nobody may call.
+    /// The actions of IAM that the sandbox denies to every caller.
     pub iam_denies: BTreeSet<String>,
     /// What there is of Google Cloud.
     pub google: Google,

@@ -41,7 +41,7 @@ fn root() -> String {
     format!("arn:aws:iam::{AWS_ACCOUNT}:root")
 }
 
-/// The statements that a key has before anybody comes, and that nobody may lose anything of.
+/// The statements that a key has before the history begins: they must stay.
 fn first() -> Vec<Json> {
     let backup = format!("arn:aws:iam::{AWS_ACCOUNT}:role/backup");
     let all = json!([
@@ -210,7 +210,7 @@ impl Platform for Aws {
             return;
         };
         match other {
-            // KMS refuses both for a key that is to be deleted.
+            // KMS refuses both for a key whose deletion is scheduled.
             Other::Disables(_) if !is_pending(key) => set_state(key, "Disabled"),
             Other::Enables(_) if !is_pending(key) => set_state(key, "Enabled"),
             Other::Disables(_) | Other::Enables(_) => {}

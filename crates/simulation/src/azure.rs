@@ -18,7 +18,7 @@ use crate::platform::{self, KeyState, Others, Platform, Use, bool, set};
 const ARM: &str = "https://management.azure.com";
 /// The vaults of the keys: role assignments, access policies, and an HSM.
 const VAULTS: [&str; 3] = [VAULT, POLICY_VAULT, HSM];
-/// Somebody else.
+/// A principal of another owner.
 const AUDITOR: &str = "0a0d1700-0000-4000-8000-000000000009";
 /// A role of which the provider knows nothing.
 const READER: &str = "21090545-7ca7-4776-b22c-e363652d74d2";
@@ -56,7 +56,7 @@ fn assignment(key: usize, number: usize) -> (String, Json) {
     (id, shown)
 }
 
-/// What somebody else has of a vault with access policies.
+/// The access policy of another owner in a vault.
 fn access_policy() -> Json {
     json!({ "tenantId": TENANT, "objectId": AUDITOR, "permissions": { "keys": ["List"], "secrets": ["Get"] } })
 }

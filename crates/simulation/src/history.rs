@@ -111,7 +111,7 @@ pub enum Becomes {
     Null,
     /// It is of another type.
     Another,
-    /// It is a word that nobody knows.
+    /// The answer has a word there that no client knows.
     Word,
 }
 
@@ -262,7 +262,7 @@ pub struct Written {
     pub bindings: Vec<BindingBlock>,
 }
 
-/// What somebody else does.
+/// What another person or program does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub enum Other {
     /// Disables a key.
@@ -380,7 +380,7 @@ pub enum Event {
     },
     /// The action `dbxcmk_restore_key`.
     RestoresKey(usize),
-    /// Somebody else does something.
+    /// Another person or program does this.
     Other(Other),
     /// Time goes by, in seconds.
     Waits(u64),
@@ -439,7 +439,7 @@ struct Dice {
     cases: &'static [&'static str],
     /// What the second person has written, who does not change it.
     second: Option<Written>,
-    /// The workspaces that somebody has bound: a storage key stays, so each is bound by one person.
+    /// The workspaces that one of the users has bound: a storage key stays, so each workspace is bound by one user.
     bound: BTreeSet<usize>,
 }
 
@@ -582,7 +582,7 @@ impl Dice {
         }
     }
 
-    /// What a kill switch is for: what is written is there, a key is taken away by the action or by somebody else, and it is asked back.
+    /// The drill of a kill switch: the user applies, the action or another person takes a key away, and the user restores it.
     fn drill(&mut self, keys: usize) -> Vec<Event> {
         let key = self.up_to(keys - 1);
         let mut events = vec![Event::Applies {

@@ -1,4 +1,4 @@
-//! The provider as it is, a model of Terraform and the sandbox's services in one process: on a clock that stands still unless somebody
+//! The provider as it is, a model of Terraform and the sandbox's services in one process: on a clock that advances only while a task
 //! waits, over a network in memory, single-threaded. A seed decides everything, so that each history can be repeated.
 
 mod aws;

@@ -15,7 +15,8 @@ const EVERY: u64 = 8;
 /// How closely the log is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Listens {
-    /// The fields of spans alone. Spans are always there: the AWS SDK draws a random number for each of its own that somebody wants.
+    /// The fields of spans alone. Spans are always on: the AWS SDK draws a random number for each of its own spans that a listener
+    /// wants.
     #[default]
     ToSpans,
     /// Every event, which costs as much as all the rest of a history.

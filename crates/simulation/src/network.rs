@@ -64,7 +64,7 @@ struct Inner {
     behind: Option<Instant>,
     /// Where requests meet mishaps by their place, what is left of those.
     places: Option<Vec<Fault>>,
-    /// Words of the operation at which somebody waits for a request.
+    /// Words of the operation for whose request a command waits.
     awaited: Option<String>,
 }
 
@@ -76,11 +76,11 @@ pub struct Network {
     pub services: Services,
     /// The machine on which the services run: its clock is the right one.
     pub machine: Machine,
-    /// Somebody is to die now.
+    /// Wakes the command that shall die now.
     pub killed: Notify,
-    /// Somebody is interrupted now.
+    /// Wakes the command that the user interrupts now.
     pub interrupted: Notify,
-    /// A request comes for which somebody waits.
+    /// Wakes the command that waits for a request.
     pub reached: Notify,
     inner: Mutex<Inner>,
 }
@@ -283,7 +283,7 @@ impl Network {
         };
         Ok(match mishap {
             None => {
-                // The services of keys are eventually consistent by their own documents; of the account nobody says so.
+                // The services of keys are eventually consistent by their own documents; the account's documents do not say so.
                 let is_behind = !asked.path.starts_with("/api/2.0/accounts/") && self.is_behind();
                 let effect = is_behind.then_some(&Effect::StaleRead);
                 (self.serve(asked, effect).await, false)
@@ -421,7 +421,7 @@ impl Network {
         respond(answer, is_cut).map_err(|_| Failure::of(Loss::Broken, url))
     }
 
-    /// A secret goes only to whom it belongs, and only over TLS.
+    /// A secret goes only to the host that it belongs to, and only over TLS.
     fn look_for_leaks(&self, request: &Request) {
         let url = request.url();
         let host = url.host_str().unwrap_or_default();

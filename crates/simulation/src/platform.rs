@@ -53,7 +53,7 @@ pub fn configurations(world: &World, pointer: &str, name: &str) -> BTreeSet<Stri
         .collect()
 }
 
-/// The key configurations of the account that nobody manages and that equal one of these.
+/// The key configurations of the account that no state has and that equal one of these.
 pub fn duplicates(world: &World, managed: &BTreeSet<String>) -> Vec<String> {
     let what = |one: &Json| {
         let mut cases: Vec<&str> = one
@@ -91,7 +91,7 @@ pub fn attached(world: &mut World, workspace: u64, case: &str) -> Option<String>
     shown.and_then(Json::as_str).map(str::to_owned)
 }
 
-/// The workspaces of the account that are shown with one of these configurations. An update that is under way shows nowhere yet.
+/// The workspaces that the account shows with one of these configurations. An update that is under way does not show yet.
 pub fn account_users(
     world: &mut World,
     workspaces: &[u64],
@@ -130,10 +130,10 @@ pub trait Platform: Sync {
     /// Where the account and Azure Resource Manager are.
     fn addresses(&self) -> (&'static str, &'static str);
 
-    /// Puts this many keys that nobody uses into the services, and whatever else a history begins with.
+    /// Puts this many unused keys into the services, and whatever else a history begins with.
     fn prepare(&self, world: &mut World, keys: usize);
 
-    /// What is somebody else's from the beginning.
+    /// What other owners have from the beginning.
     fn others(&self, keys: usize) -> Others;
 
     /// The provider block.
@@ -142,13 +142,13 @@ pub trait Platform: Sync {
     /// The secrets that there are, and whose they are.
     fn secrets(&self) -> Vec<(&'static str, &'static str)>;
 
-    /// Where the services have what is asked of a host.
+    /// The path of the sandbox for a request to a host.
     fn path(&self, host: &str, path: &str) -> String;
 
     /// What is written, as Terraform has it.
     fn configuration(&self, written: &Written) -> Configuration;
 
-    /// Somebody else does something.
+    /// Does what another person or program does.
     fn other(&self, world: &mut World, other: Other, others: &mut Others);
 
     /// What of the others is gone or changed.
@@ -310,8 +310,8 @@ pub fn bindings(written: &Written, workspaces: &[u64], all: &mut Configuration) 
     }
 }
 
-/// Whether a workspace of the account has a key configuration for a use case, or is about to have it: no client can tell an update that will
-/// go away from one that stays, as long as somebody reads it as done.
+/// Whether a workspace of the account has a key configuration for a use case, or is going to have it: no client can tell an update that will
+/// go away from one that stays, as long as a read shows it as done.
 pub fn account_has(world: &mut World, workspace: u64, case: &str, wanted: &str) -> bool {
     let workspace = world.workspace(workspace);
     let update = workspace
@@ -343,7 +343,7 @@ pub fn account_uses<'a>(
     })
 }
 
-/// What somebody else does with a workspace of the account; `configurations`: those of the key that it gets.
+/// What another person does with a workspace of the account; `configurations`: those of the key that it gets.
 pub fn other_of_workspaces(
     world: &mut World,
     workspaces: &[u64],

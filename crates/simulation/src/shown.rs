@@ -123,7 +123,7 @@ fn fields(body: &Term) -> Json {
     }
 }
 
-/// An expression: a constant, or whom it refers to.
+/// An expression: a constant, or the address that it refers to.
 fn expression(term: &Term) -> Json {
     let mut found = Vec::new();
     references(term, &mut found);

@@ -1,5 +1,5 @@
-//! What a user of Terraform sees of a history without mishaps: what is said, and the state after each step. A model and the real Terraform must
-//! show the same.
+//! What a user of Terraform sees of a history without mishaps: the diagnostics, and the state after each step. A model and the real Terraform
+//! must show the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
@@ -21,10 +21,10 @@ use crate::shown;
 /// A diagnostic: its severity, its summary and its detail.
 pub type Said = (String, String, String);
 
-/// What is seen of a step.
+/// What a step shows.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Seen {
-    /// What was said.
+    /// The diagnostics of the step.
     pub said: BTreeSet<Said>,
     /// The objects in the state by their addresses.
     pub state: BTreeMap<String, Json>,
@@ -99,14 +99,14 @@ pub fn options(cloud: Cloud) -> Options {
     platform::of(cloud).options()
 }
 
-/// Services as a history begins, and what is somebody else's there.
+/// Services as a history begins, and what other owners have there.
 pub fn prepare(cloud: Cloud, world: &mut World, keys: usize) -> Others {
     let platform = platform::of(cloud);
     platform.prepare(world, keys);
     platform.others(keys)
 }
 
-/// Somebody else does something.
+/// Does what another person or program does.
 pub fn other(cloud: Cloud, world: &mut World, other: Other, others: &mut Others) {
     platform::of(cloud).other(world, other, others);
 }
@@ -189,10 +189,10 @@ impl Seen {
         };
         let mut said = BTreeSet::new();
         for (severity, summary, detail) in self.said {
-            // What is said of several objects is said once in full, of whichever comes first; and who is the last to have a part of an access
-            // depends on who comes last.
+            // The provider reports a finding about several objects once in full, for the first of them; and which one is the last to have a
+            // part of an access depends on the order.
             let first = detail.lines().next().unwrap_or_default();
-            // Who may have had a former key depends on which of two configurations of one apply was made first.
+            // Which workspaces may have had a former key depends on which of two configurations of one apply came first.
             if summary.starts_with("Workspaces lose access to the key") {
                 continue;
             }

@@ -1,5 +1,5 @@
-//! Every failure that a service, the network or a person can bring about, one at a time: what is seen, and that the next apply makes it good.
-//! The tables of docs/guides/reliability.md are what this run saw.
+//! Every failure that a service, the network or a person can bring about, one at a time: what the user sees, and that the next apply makes it
+//! good. The tables of docs/guides/reliability.md are what this run saw.
 
 #![allow(clippy::print_stdout, reason = "the table of some cases is shown")]
 

@@ -99,7 +99,8 @@ fn whose_tokens_end_at(cloud: Cloud, request: u64) -> History {
     history
 }
 
-/// A token can be taken back before its time, on every cloud and at any request: another one is asked for, and nobody hears of it.
+/// A service can revoke a token before its time, on every cloud and at any request: the provider asks for another one, and the
+/// user does not notice.
 #[test]
 fn a_token_that_ends_stops_nothing() -> Result<(), Box<dyn Error>> {
     let requests = || (1..60).step_by(8);

@@ -13,8 +13,8 @@ use serde_json::{Value as Json, json};
 
 const BINDING: &str = "dbxcmk_workspace_binding.prod";
 
-/// A versionless identifier plans stable when the vault rotates; a workspace stays at its version, which is said once; and it moves when a
-/// version is named.
+/// A versionless identifier plans stable when the vault rotates; a workspace stays at its version, which the provider reports once; and it
+/// moves when the user names a version.
 #[test]
 fn a_versionless_identifier_pins_a_version() {
     let stage = Stage::on_azure();
@@ -96,7 +96,7 @@ fn managed_disks_may_follow_by_themselves() {
     assert_eq!(stage.arm_versions(), [VERSION, VERSION, VERSION]);
 }
 
-/// Only the key of workspace storage can be taken back, and that is said.
+/// Azure takes back only the key of workspace storage, and the provider reports that.
 #[test]
 fn storage_goes_back_and_the_others_stay() {
     let stage = Stage::on_azure();
@@ -133,7 +133,7 @@ fn storage_goes_back_and_the_others_stay() {
     stage.workdir.empty_plan();
 }
 
-/// What somebody else changes is seen, and put back.
+/// The plan shows what another writer changes, and the apply puts it back.
 #[test]
 fn drift_is_put_back() {
     let stage = Stage::on_azure();
@@ -369,7 +369,7 @@ fn a_destroy_takes_only_what_was_given() {
     let left = stage
         .azure(|azure| azure.vault(POLICY_VAULT).unwrap()["properties"]["accessPolicies"].clone());
     assert_eq!(left, json!([foreign]));
-    // Somebody else's role assignment is never touched.
+    // The provider never touches a role assignment of others.
     let stage = Stage::on_azure();
     stage.assign(&vault_id(OWN_VAULT), ROLE, DATABRICKS);
     stage.configure_azure(&policy.replace(POLICY_VAULT, OWN_VAULT));
@@ -708,7 +708,7 @@ fn the_disk_encryption_set_keeps_its_access() {
         "{}",
         warning.detail
     );
-    // With access that counts for one key, nothing is said of a whole vault.
+    // Where access counts for one key, the error does not speak of the whole vault.
     stage.configure_azure(&all.replacen(", \"STORAGE\"", "", 1));
     let run = stage.workdir.refused_plan();
     let error = run.error("Workspaces need this access to the key");

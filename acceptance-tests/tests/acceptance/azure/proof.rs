@@ -430,7 +430,7 @@ fn access_counts_wherever_it_comes_from() {
                 .workdir
                 .failed_apply()
                 .error("Who may use the key could not be read");
-            // Named in the provider block, nobody has to ask Graph.
+            // With the ID in the provider block, the provider does not ask Graph.
             stage.allow_databricks(OWN_VAULT);
             stage.configure_azure_with(
                 &format!("databricks_principal_id = \"{DATABRICKS}\""),

@@ -1,4 +1,5 @@
-//! Who is asked as whom, and what is only read: credentials, endpoints, data sources, unknown values.
+//! Which service the provider asks with which identity, and what it only reads: credentials,
+//! endpoints, data sources, unknown values.
 
 use acceptance_tests::azure::{OWN_VAULT, managed_services, resources};
 use acceptance_tests::stage::Stage;
@@ -71,7 +72,7 @@ fn a_certificate_proves_who_it_is() {
     let mut stage = Stage::on_azure();
     stage.allow_databricks(OWN_VAULT);
     stage.workdir.unset("ARM_CLIENT_SECRET");
-    // Made once, because there is no RSA key generation in the tests: a self-signed certificate of nobody.
+    // Made once, because the tests generate no RSA keys: a self-signed certificate.
     let pem = include_str!("certificate.pem");
     let thumbprint = include_str!("certificate.sha256").trim();
     stage.azure(|azure| azure.certificates.insert(thumbprint.to_owned()));
@@ -118,7 +119,7 @@ fn a_certificate_proves_who_it_is() {
     assert!(run.shown().contains("AADSTS7000215"), "{}", run.shown());
 }
 
-/// Without any credential, the message says which there are; a typo in a switch of the environment is said.
+/// Without any credential, the message lists the possible ones; it also reports a typo in a switch of the environment.
 #[test]
 fn what_is_missing_is_said() {
     let mut stage = Stage::on_azure();
@@ -253,7 +254,7 @@ fn encryption_is_a_data_source() {
     assert_eq!(covered("Genie"), Some(json!("not_known")));
 }
 
-/// A key that the same plan creates: nothing is proven at plan, which is said, and everything at apply.
+/// A key that the same plan creates: the plan proves nothing and reports that, and the apply proves everything.
 #[test]
 fn what_is_not_known_yet_is_proven_at_apply() {
     let stage = Stage::on_azure();
@@ -277,7 +278,7 @@ fn what_is_not_known_yet_is_proven_at_apply() {
     assert_eq!(stage.arm_versions(), [VERSION, VERSION, VERSION]);
 }
 
-/// How often each service is asked: what is read once in a plan is not read again for another resource.
+/// How often the provider asks each service: it does not read again for another resource what it has read in the same plan.
 #[test]
 fn calls_are_counted() {
     let stage = Stage::on_azure();

@@ -51,7 +51,7 @@ fn errors(report: &Json) -> String {
     report["errors"].to_string()
 }
 
-/// A workspace that lives on a key with four versions, of which somebody has disabled the second.
+/// A workspace that lives on a key with four versions, of which another owner has disabled the second.
 fn attached(vault: &str) -> Stage {
     let stage = Stage::on_azure();
     stage.configure_azure(&resources(vault));
@@ -209,7 +209,7 @@ fn a_deletion_is_taken_back() {
     assert!(errors(&report).contains("no deleted one"), "{report}");
 }
 
-/// What somebody else disabled stays disabled, unless it is asked for.
+/// A version that others disabled stays disabled, unless the user asks for it.
 #[test]
 fn what_others_disabled_is_theirs() {
     let stage = attached(OWN_VAULT);
@@ -332,7 +332,7 @@ fn faults_and_kills_in_the_middle_lose_nothing() {
     }
 }
 
-/// What cannot be seen stops the switch, unless it is asked for without the impact.
+/// An impact that the provider cannot read stops the switch, unless the user goes on without it.
 #[test]
 fn an_impact_that_is_not_known_is_no_impact() {
     let stage = attached(OWN_VAULT);
@@ -375,7 +375,7 @@ fn the_impact_is_a_data_source_and_the_switch_an_action() {
     );
     let same = stage.workdir.state("data.dbxcmk_revocation_impact.same");
     assert_eq!(same["workspaces"], state["workspaces"]);
-    // Azure does not show former keys, and that is said.
+    // Azure does not show former keys, and the report says so.
     assert_eq!(state["needed_until"], Json::Null);
     assert!(
         state["not_visible"]

@@ -111,7 +111,7 @@ fn what_passes_is_waited_for() {
     }
 }
 
-/// Role assignments and access policies that show late are waited for.
+/// The provider waits for role assignments and access policies that show late.
 #[test]
 fn access_that_shows_late_is_waited_for() {
     for vault in [OWN_VAULT, POLICY_VAULT] {
@@ -180,7 +180,7 @@ fn what_fails_is_explained_and_nothing_is_lost() {
     }
 }
 
-/// An operation that fails after a while says why; an update that somebody undoes is noticed.
+/// An operation that fails after a while says why; the provider notices an update that is undone.
 #[test]
 fn an_update_that_does_not_stay_is_noticed() {
     let stage = Stage::on_azure();
@@ -271,7 +271,7 @@ fn what_was_interrupted_goes_on() {
     }
 }
 
-/// Somebody else updates the workspace all the time, and nothing of theirs is lost.
+/// Another writer updates the workspace all the time, and loses nothing.
 #[test]
 fn two_writers_lose_nothing() {
     let stage = Stage::on_azure();
@@ -284,7 +284,7 @@ fn two_writers_lose_nothing() {
     while run.is_running() {
         stage.azure(|azure| {
             let workspace = azure.workspace().unwrap();
-            // Between two updates: a tag more, as somebody else would set it.
+            // Between two updates, another writer sets one more tag.
             if workspace.operation.is_none() {
                 tags += 1;
                 workspace.shown["tags"][format!("t{tags}")] = json!("x");
@@ -356,7 +356,7 @@ fn secrets_stay_secret() {
     assert!(!run.output.contains("wrong-secret-of-an-application"));
 }
 
-/// Who cannot read role assignments does not know that they are gone: the state stays, the plan is empty and says why.
+/// A caller who cannot read role assignments does not know that they are gone: the state stays, and the plan is empty and says why.
 #[test]
 fn role_assignments_that_cannot_be_read_are_not_gone() {
     let stage = Stage::on_azure();
@@ -387,7 +387,7 @@ fn role_assignments_that_cannot_be_read_are_not_gone() {
         stage.sandbox.with(|world| world.faults.clear());
     }
     stage.workdir.empty_plan();
-    // Whose object ID cannot be looked up is not given up, and no other key policy may need the access.
+    // The plan does not give up a principal whose object ID it cannot read, and no other key policy may need the access.
     let fault = Fault::new("GET /graph", status(403, "Forbidden", "no Graph")).times(200);
     stage.sandbox.inject(fault);
     let run = stage.workdir.empty_plan();

@@ -77,7 +77,7 @@ fn the_versions_that_a_workspace_has_are_judged() {
         );
     }
     assert_eq!(is_ready(&stage, &main), (json!(false), json!("Disabled")));
-    // The one that nobody uses is disabled.
+    // The version without users is disabled.
     enable(&stage, VERSION, true);
     enable(&stage, SECOND, false);
     let run = stage.workdir.empty_plan();
@@ -205,7 +205,7 @@ fn a_plan_promises_nothing_that_azure_may_show_otherwise() {
         .workdir
         .run(&["apply", "-refresh-only", "-auto-approve"]);
     stage.workdir.empty_plan();
-    // Access that went away is given again, or its lack is said.
+    // The provider gives access again that went away, or reports that it is missing.
     let rows: [(Change, bool); 3] = [
         (
             |stage| stage.azure(|azure| azure.denied.extend(["graph".to_owned()])),

@@ -1,4 +1,4 @@
-//! Who calls Google Cloud, and who calls Databricks on Google Cloud: every way to be somebody.
+//! Which identity calls Google Cloud, and which one calls Databricks on Google Cloud: every way.
 
 use acceptance_tests::google::{KEY, resources};
 use acceptance_tests::stage::{HEAD, Stage};
@@ -247,7 +247,7 @@ fn databricks_takes_an_id_token_of_google() {
     assert_eq!(asked[0]["audience"], json!(stage.sandbox.url()));
 }
 
-/// Without a Google token Databricks cannot grant: the plan refuses it, and what helps is said in full.
+/// Without a Google token Databricks cannot grant: the plan refuses, and the error says in full what helps.
 #[test]
 fn a_missing_google_token_is_explained() {
     let mut stage = stage();

@@ -70,7 +70,7 @@ fn everything_in_one_apply_from_nothing() {
     assert_eq!(stage.members(KEY, ROLE), Vec::<String>::new());
 }
 
-/// Without `manual`, Databricks grants with the caller's Google token, and what it granted is shown.
+/// Without `manual`, Databricks grants with the caller's Google token, and the state shows what it granted.
 #[test]
 fn databricks_grants_itself_what_it_needs() {
     let stage = Stage::on_google();
@@ -106,7 +106,7 @@ fn databricks_grants_itself_what_it_needs() {
     stage.workdir.destroy();
 }
 
-/// What cannot be read is said, not passed over.
+/// The provider reports what it cannot read, and does not pass over it.
 #[test]
 fn a_service_account_that_cannot_be_read_is_said() {
     let stage = Stage::on_google();
@@ -256,7 +256,7 @@ fn what_is_there_is_imported() {
     let plan = stage.workdir.plan();
     // The import adopts what looks like the access of Databricks and of the agents in the policy.
     assert_eq!(plan.actions("dbxcmk_key_policy.lakehouse"), "no-op");
-    // Whether Databricks or the user grants is shown by the account, so this agrees.
+    // The account shows whether Databricks or the user grants, so this agrees.
     assert_eq!(plan.actions("dbxcmk_key_configuration.lakehouse"), "no-op");
     stage.workdir.apply();
     stage.workdir.empty_plan();
@@ -456,7 +456,7 @@ fn an_account_that_shows_less_is_enough() {
         configuration("", "MANAGED_SERVICES"),
         gcp::WORKSPACE
     ));
-    // Who needs the key is not known: it is said, and stops nothing before Databricks does.
+    // The provider does not know who needs the key: it reports that, and stops nothing before Databricks does.
     let run = stage.workdir.failed_apply();
     run.warning("Not every service account that needs the Cloud KMS key was examined");
 }

@@ -44,7 +44,7 @@ fn fields(stage: &Stage) -> Json {
         .google(|google| Json::Object(google.policies.get(KEY).cloned().unwrap_or_default().fields))
 }
 
-/// What somebody else has in the policy.
+/// What other owners have in the policy.
 fn foreign(stage: &Stage) -> Vec<Json> {
     let until = "request.time < timestamp(\"2030-01-01T00:00:00Z\")";
     let bindings = vec![
@@ -87,7 +87,7 @@ fn nothing_of_others_is_touched() {
     assert_eq!(fields(&stage)["bindings"], json!(bindings));
 }
 
-/// Who had the use of the key before keeps it when the resource goes.
+/// A member that could use the key before keeps it when the resource goes.
 #[test]
 fn a_destroy_takes_away_only_what_was_added() {
     let stage = stage();
@@ -134,14 +134,14 @@ fn another_use_case_changes_the_members() {
     stage.workdir.empty_plan();
 }
 
-/// The service agent of Cloud Storage is made when it is asked for; another one is waited for.
+/// Google creates the service agent of Cloud Storage when a caller asks for it; the provider waits for another one.
 #[test]
 fn a_service_account_that_is_not_there_yet_is_waited_for() {
     let stage = stage();
     let email = DATABRICKS.trim_start_matches("serviceAccount:").to_owned();
     stage.google(|google| google.service_accounts.remove(&email));
     stage.configure(&policy(BOTH, "timeouts = {\n    create = \"3s\"\n  }"));
-    // What can be known at plan is said there: the workspace that the name says does not exist, and which one there is.
+    // The plan reports what it can know: the workspace that the name says does not exist, and which one there is.
     let plan = stage.workdir.plan();
     let warning = plan
         .run
@@ -191,7 +191,7 @@ fn an_organization_that_admits_only_its_own_is_explained() {
     assert_eq!(stage.members(KEY, ROLE), Vec::<String>::new());
 }
 
-/// The rights of the caller are asked for before anything is tried.
+/// The provider asks for the rights of the caller before it tries anything.
 #[test]
 fn a_caller_who_may_not_change_the_policy_is_refused_at_plan() {
     let stage = stage();
@@ -211,7 +211,7 @@ fn a_caller_who_may_not_change_the_policy_is_refused_at_plan() {
     );
 }
 
-/// What a workspace needs is not taken away, unless somebody says so.
+/// The provider does not take away what a workspace needs, unless the user says so.
 #[test]
 fn members_that_workspaces_need_stay() {
     let stage = Stage::on_google();
@@ -285,12 +285,12 @@ fn faults_are_outlived() {
     }
 }
 
-/// A change that fails forgets nobody: whom it has added is removed by the destroy, and who was to be removed by the next apply. Each row:
-/// the faults that it meets.
+/// A change that fails forgets no member: the destroy removes those that it has added, and the next apply those that it did not remove.
+/// Each row: the faults that it meets.
 #[test]
 fn a_failed_change_forgets_nobody() {
     let refused = || vec![Fault::new(":setIamPolicy", Effect::status(403))];
-    // Nobody says, and nobody can see, what became of it.
+    // Neither an answer nor a read says what became of it.
     let lost = || {
         vec![
             Fault::new(":setIamPolicy", Effect::DropAfter),
@@ -339,7 +339,7 @@ fn a_failed_change_forgets_nobody() {
     }
 }
 
-/// Two processes write the same policy, over and over: nobody loses anything.
+/// Two processes write the same policy, over and over, and lose nothing.
 #[test]
 fn two_writers_lose_nothing() {
     const ROUNDS: usize = 1000;
@@ -485,7 +485,7 @@ fn what_others_want_stays() {
             error.detail
         );
     }
-    // Somebody else takes one away; the plan says who cannot use the key.
+    // Another writer takes one away; the plan says who cannot use the key.
     let live = fields(&stage);
     let put = |bindings: &Json| {
         stage.google(|google| {
@@ -508,7 +508,7 @@ fn what_others_want_stays() {
     put(&live["bindings"]);
     stage.workdir.apply();
     put(&json!([]));
-    // The key ring grants it as well: nobody loses the key, neither now nor when this resource goes.
+    // The key ring grants it as well: no account loses the key, neither now nor when this resource goes.
     let (ring, _) = KEY.split_once("/cryptoKeys").unwrap();
     stage.google(|google| {
         let policy = google.policies.entry(ring.to_owned()).or_default();

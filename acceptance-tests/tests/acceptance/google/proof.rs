@@ -11,7 +11,7 @@ const DATABRICKS: &str = "serviceAccount:cmk-1@databricks-control-plane.iam.gser
 /// The account that Databricks creates with the workspace.
 const WORKSPACE: &str =
     "serviceAccount:db-3456789012345678@prod-gcp-us-east4.iam.gserviceaccount.com";
-/// A key configuration that somebody made, and a binding that wants it.
+/// A key configuration of another owner, and a binding that wants it.
 fn stage() -> Stage {
     let stage = Stage::on_google();
     stage.sandbox.with(|world| {

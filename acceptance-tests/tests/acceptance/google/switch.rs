@@ -31,7 +31,7 @@ fn key(stage: &Stage, arguments: &[&str]) -> (i32, Json) {
 
 const ID: &str = "3456789012345678";
 
-/// A workspace that lives on a key with four versions, of which somebody has disabled the second and scheduled the third.
+/// A workspace that lives on a key with four versions, of which another owner has disabled the second and scheduled the third.
 fn attached() -> Stage {
     let stage = Stage::on_google();
     stage.change_key(|key| {
@@ -186,7 +186,7 @@ fn a_scheduled_destruction_is_taken_back() {
     );
 }
 
-/// What somebody else disabled stays disabled, unless it is asked for.
+/// A version that others disabled stays disabled, unless the user asks for it.
 #[test]
 fn what_others_disabled_is_theirs() {
     let stage = attached();
@@ -219,9 +219,9 @@ fn what_others_disabled_is_theirs() {
     assert_eq!(stage.versions(), ["DISABLED"; 4]);
 }
 
-/// The primary version was disabled by somebody else before: what this provider disabled is back, and the exit code says that it is not all.
-/// A disable that did not come about leaves no label, whether Cloud KMS refuses it or a person interrupts it; the version at which it
-/// stopped is named.
+/// Another owner had disabled the primary version: what this provider disabled is back, and the exit code says that it is not all. A disable
+/// that did not happen leaves no label, whether Cloud KMS refuses it or a person interrupts it; the error names the version at which it
+/// stopped.
 #[test]
 fn what_is_not_all_is_said() {
     let stage = attached();
@@ -424,7 +424,7 @@ action "dbxcmk_restore_key" "x" {{
     assert_eq!(stage.versions(), BEFORE);
 }
 
-/// Where the answers are lost and the versions are changed all the same, the order goes on, and nothing false is said.
+/// Where the answers are lost and the versions change all the same, the order continues, and reports nothing false.
 #[test]
 fn a_lost_answer_hides_nothing() {
     let stage = attached();

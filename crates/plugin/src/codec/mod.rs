@@ -47,7 +47,7 @@ pub enum ErrorKind {
     Mismatch {
         /// What the type asks for.
         expected: String,
-        /// What is there.
+        /// The kind of value that stands there instead.
         found: String,
     },
     /// Text that is not UTF-8.

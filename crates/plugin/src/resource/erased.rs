@@ -58,7 +58,7 @@ pub(crate) struct Outcome {
 
 /// A resource whose types are forgotten, as the server keeps it.
 pub(crate) trait Erased<C>: Send + Sync {
-    /// What the author has to repair.
+    /// What the author must repair.
     fn problems(&self, schema: &Described) -> Vec<String>;
     fn validate(&self, schema: &Described, config: &Value) -> Diagnostics;
     /// Plans a creation, a change, or (configuration null) a destruction.
@@ -123,7 +123,7 @@ fn without_unknowns(value: Value) -> Value {
     }
 }
 
-/// A state that does not fit the model. The provider wrote only states that do, so somebody else has changed it.
+/// A state that does not fit the model. The provider wrote only states that do, so another program or a person has changed it.
 fn unreadable_state(name: &str, error: &BridgeError) -> Diagnostics {
     Diagnostic::error(
         format!("The state of {name} cannot be read"),

@@ -30,7 +30,7 @@ fn object(attributes: &[Attribute], tried: Tried) -> Value {
 fn of_attribute(attribute: &Attribute, tried: Tried) -> Value {
     let is_required = attribute.presence == Presence::Required;
     match (&attribute.kind, tried) {
-        // Terraform makes a block that nobody writes empty and not null, and a single one null.
+        // Terraform makes a block that the user does not write empty and not null, and a single one null.
         (Kind::Nested(Nesting::List | Nesting::Set, _), Tried::Absent) if attribute.is_block() => {
             Value::List(Vec::new())
         }

@@ -365,7 +365,7 @@ impl Attribute {
     }
 
     /// Another value means another object if the rule says so of the former and the new one, which can be null or unknown. In an element of a
-    /// set, where nobody knows which one was which, every other value does.
+    /// set, where Terraform cannot tell which one was which, every other value does.
     ///
     /// ```
     /// use tfplugin::prelude::*;

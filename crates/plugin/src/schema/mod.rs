@@ -159,7 +159,7 @@ impl Schema {
         found
     }
 
-    /// What the author has to repair. `is_resource`: whether it can have write-only attributes.
+    /// What the author must repair. `is_resource`: whether it can have write-only attributes.
     pub(crate) fn problems(&self, is_resource: bool) -> Vec<String> {
         let mut problems = Vec::new();
         let place = problems::Place::root(is_resource);

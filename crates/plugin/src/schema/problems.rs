@@ -143,7 +143,7 @@ mod tests {
     use crate::schema::Schema;
     use crate::value::Value;
 
-    /// Each row: an attribute that is wrong, and what is said of it.
+    /// Each row: an attribute that is wrong, and the problem.
     #[test]
     fn what_cannot_work_is_said_with_its_attribute() {
         let text = Attribute::string;

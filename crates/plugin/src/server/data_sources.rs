@@ -45,7 +45,7 @@ impl<P: Provider> Inner<P> {
         };
         let deferred = deferred(outcome.deferred, request.client_capabilities.as_ref());
         if deferred.is_some() {
-            // What it will say is for a later run; why it cannot be said now is in the reason.
+            // A later run has the answer; the reason says why this one does not.
             let later = codec::encode(&Value::unknown(), ty)
                 .map_err(|error| unwritable("The data", &error))?;
             return Ok(pb::read_data_source::Response {

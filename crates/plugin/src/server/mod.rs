@@ -64,7 +64,7 @@ impl<P: Provider> Clone for Server<P> {
 struct Catalogue<C> {
     provider: Described,
     meta: Option<Described>,
-    /// What the author has to repair before anything can be served.
+    /// What the author must repair before the provider can serve anything.
     problems: Vec<String>,
     resources: BTreeMap<String, resource::Registered<C>>,
     data_sources: BTreeMap<String, data_source::Registered<C>>,
@@ -247,7 +247,7 @@ impl<P: Provider> Inner<P> {
         }
     }
 
-    /// What the author has to repair, as what a user sees who got such a provider all the same.
+    /// What the author must repair, as a user sees it who got such a provider all the same.
     fn problems(&self) -> Diagnostics {
         let problems = &self.catalogue().problems;
         if problems.is_empty() {
@@ -601,7 +601,7 @@ impl<P: Provider> Server<P> {
     }
 }
 
-/// What a test that serves a provider by itself has to know of it.
+/// What a test needs that serves a provider by itself.
 #[cfg(feature = "testing")]
 impl<P: Provider> Server<P> {
     pub(crate) fn resource_type(&self, name: &str) -> Result<Type, Diagnostics> {

@@ -188,7 +188,7 @@ impl<P: Provider> Inner<P> {
             Ok(cx) => resource.erased.plan(schema, cx, &config, &prior).await,
             Err(none) => planned(schema, none.0, Err(none.1), &config, &prior),
         };
-        // What is to be replaced gets another identity, which nobody knows yet.
+        // An object that Terraform replaces gets another identity, which is not known yet.
         let identity = match planned.replace.is_empty() {
             true if planned.state.is_null() => before,
             true => {

@@ -249,7 +249,7 @@ impl Resource for Ball {
     }
 }
 
-/// Nothing can be said yet.
+/// Defers an answer, because the provider's configuration is unknown.
 fn later(otherwise: impl Into<Diagnostics>) -> Unfinished {
     Deferral::new(Reason::ProviderConfigUnknown, otherwise).into()
 }

@@ -103,7 +103,7 @@ pub struct Planned {
     pub state: Value,
     /// The attributes that ask for another object.
     pub replace: Vec<Path>,
-    /// What was said beside.
+    /// The warnings beside the plan.
     pub warnings: Diagnostics,
     /// Why the provider defers it, if it does and the [capabilities](TestServer::with) allow it.
     pub deferred: Option<Reason>,
@@ -140,7 +140,7 @@ fn answer<T>(answer: Result<Response<T>, Status>) -> Answered<T> {
     answer.map(Response::into_inner).map_err(bug)
 }
 
-/// The warnings among what was said; with an error, everything is one.
+/// The warnings among the diagnostics; all of them as an error, if one of them is an error.
 fn warnings(said: Vec<pb::Diagnostic>) -> Answered<Diagnostics> {
     let said = Diagnostics::from_proto(said);
     if said.has_errors() {
@@ -178,7 +178,7 @@ impl<P: Provider> TestServer<P> {
     /// Serves a provider, configured as a `provider` block would.
     ///
     /// # Errors
-    /// What its author has to repair, or what the provider says about its configuration.
+    /// What its author must repair, or what the provider says about its configuration.
     pub async fn start(provider: P, config: &impl Serialize) -> Answered<Self> {
         let usual = Capabilities {
             deferral: false,
@@ -190,7 +190,7 @@ impl<P: Provider> TestServer<P> {
     /// The same before a Terraform that can do other things.
     ///
     /// # Errors
-    /// What its author has to repair, or what the provider says about its configuration.
+    /// What its author must repair, or what the provider says about its configuration.
     pub async fn start_with(
         provider: P,
         config: &impl Serialize,

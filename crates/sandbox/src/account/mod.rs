@@ -1,8 +1,8 @@
 //! The Databricks account API: tokens, key configurations, workspaces, credentials, metastores.
 //!
-//! Where the real API's behaviour is documented or was seen, it is followed, error texts included. Where nothing is known
-//! of it (how an attach with an unusable key fails), the sandbox is as unfriendly as the documentation allows: managed
-//! services are refused at once, storage is accepted and silently undone.
+//! Where the real API's behavior is documented or known from reports, the sandbox follows it, error texts included. Where
+//! nothing is known of it (how an attach with an unusable key fails), the sandbox is as unfriendly as the documentation
+//! allows: it refuses managed services at once, and accepts storage and silently undoes it.
 
 mod configurations;
 mod workspaces;
@@ -63,7 +63,7 @@ pub async fn answer(shared: &Arc<Shared>, request: &Request, effect: Option<&Eff
             }
             resource(shared, request, effect, method, rest).await
         }
-        // What the real host shows to those whom it does not know.
+        // The real host shows this to callers whom it does not know.
         _ => Answer {
             status: 200,
             headers: vec![("content-type".to_owned(), "text/html; charset=utf-8".to_owned())],

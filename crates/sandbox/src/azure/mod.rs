@@ -111,7 +111,7 @@ pub struct ArmWorkspace {
     pub operation: Option<(String, Operation)>,
     /// Whether clusters run in it, so that its managed disks take no other key.
     pub has_running_compute: bool,
-    /// What is shown again after a while, and since when.
+    /// The workspace that shows again after a while, and since when.
     pub undone: Option<(Json, Moment, Duration)>,
 }
 
@@ -136,13 +136,14 @@ pub struct AzureWorld {
     pub principals: BTreeSet<String>,
     /// The members of groups.
     pub groups: BTreeMap<String, Vec<String>>,
-    /// What nobody may do: `Microsoft.Authorization/roleAssignments/write`, `keys/read`, `graph`.
+    /// The actions that the sandbox denies to every caller:
+    /// `Microsoft.Authorization/roleAssignments/write`, `keys/read`, `graph`.
     pub denied: BTreeSet<String>,
     /// The vaults whose network rules do not let the caller in.
     pub closed: BTreeSet<String>,
     /// Whether the tenant has AzureDatabricks.
     pub has_databricks: bool,
-    /// Operations that are over, and what came of them.
+    /// Operations that are over, and their outcome.
     pub ended: BTreeMap<String, Json>,
     /// Fields that a request to change a workspace has lost.
     pub lost: Vec<String>,
@@ -160,7 +161,7 @@ pub struct AzureWorld {
 }
 
 impl AzureWorld {
-    /// A workspace without keys, and a key in each of three vaults that nobody but their owner may use.
+    /// A workspace without keys, and a key in each of three vaults that only their owner may use.
     pub fn new() -> Self {
         let mut world = Self {
             has_databricks: true,
@@ -215,7 +216,7 @@ impl AzureWorld {
             .get_mut(&workspace_id().to_ascii_lowercase())
     }
 
-    /// A name that nobody had before; `kind`: its first eight digits.
+    /// A new name; `kind`: its first eight digits.
     fn next(&mut self, kind: &str) -> String {
         self.counter += 1;
         format!("{kind}-0000-4000-8000-{:012x}", self.counter)

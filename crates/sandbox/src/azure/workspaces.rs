@@ -488,7 +488,7 @@ fn tried(
     Ok(())
 }
 
-/// Somebody gives the managed services of a workspace another key, past all clients.
+/// Gives the managed services of a workspace another key, past all clients.
 #[cfg(feature = "simulation")]
 pub fn attach_services(workspace: &mut ArmWorkspace, vault: &str, version: &str) {
     let key = super::key_id(vault);

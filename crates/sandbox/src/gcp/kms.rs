@@ -409,7 +409,7 @@ fn versions(google: &Google, request: &Request, name: &str) -> Answer {
     let Some(key) = google.keys.get(key_name) else {
         return denied("cloudkms.cryptoKeyVersions.list", key_name);
     };
-    // Pages are small here, so that nobody reads only the first.
+    // Pages are small here, so that a client that reads only the first shows.
     let size = 2;
     let first: usize = request
         .query

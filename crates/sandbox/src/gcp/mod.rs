@@ -58,7 +58,7 @@ pub struct CryptoKey {
 /// An allow policy. Its etag changes with every write.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
-    /// Bindings, and what else somebody has set.
+    /// Bindings, and the other fields that a client has set.
     pub fields: serde_json::Map<String, Json>,
     /// How often it was written.
     pub generation: u64,
@@ -83,11 +83,11 @@ pub struct Google {
     pub deny_policies: BTreeMap<String, Vec<Json>>,
     /// The service accounts that exist; only these may stand in a policy.
     pub service_accounts: BTreeSet<String>,
-    /// Permissions that nobody has.
+    /// Permissions that the sandbox denies to every caller.
     pub denied: BTreeSet<String>,
     /// What the account shows as the service account of a new key configuration, in place of the right one.
     pub shown_service_account: Option<String>,
-    /// The resources whose policies nobody may read.
+    /// The resources whose policies no caller may read.
     pub unreadable: BTreeSet<String>,
     /// Whether the organization lets only its own members into policies.
     pub is_domain_restricted: bool,

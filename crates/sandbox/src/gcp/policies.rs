@@ -37,7 +37,7 @@ pub(super) fn set_policy(google: &mut Google, name: &str, body: &Json) -> Answer
         return refusal(400, "INVALID_ARGUMENT", "The policy is missing.");
     };
     let current = google.policies.get(name).cloned().unwrap_or_default();
-    // The service takes a policy without an etag, and overwrites blindly; here nobody gets away with it.
+    // The service accepts a policy without an etag, and overwrites blindly; the sandbox refuses it.
     match wanted.get("etag").and_then(Json::as_str) {
         None => {
             return refusal(
@@ -272,7 +272,7 @@ pub(super) fn role(shared: &Shared, name: &str) -> Answer {
     }
 }
 
-/// The service agent of Cloud Storage, which exists once somebody has asked for it.
+/// The service agent of Cloud Storage, which exists once a caller has asked for it.
 pub(super) fn storage(shared: &Shared, request: &Request, path: &str) -> Answer {
     let mut world = shared.world();
     let google = &mut world.now.google;

@@ -36,7 +36,7 @@ fn malformed<T>(why: impl Into<String>) -> Result<T, Malformed> {
     Err(Malformed(why.into()))
 }
 
-/// Who asks.
+/// The principal that makes a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// `arn:aws:iam::111122223333:role/name`, a user, or the root of an account. For a session: its role.
@@ -93,7 +93,7 @@ impl Caller {
 /// One request, with everything that it carries.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// Who asks.
+    /// The principal that makes the call.
     pub caller: Caller,
     /// `kms:Decrypt`
     pub action: String,
@@ -339,7 +339,7 @@ fn principals_of(value: &Json) -> Result<Vec<String>, Malformed> {
                     if kind == "AWS" && (is_wild || !is_known) {
                         return malformed("Invalid principal in policy");
                     }
-                    // A service is not somebody of an account; the prefix keeps it from matching anybody.
+                    // A service does not belong to an account; the prefix keeps it from matching any principal.
                     all.push(if kind == "AWS" {
                         named
                     } else {

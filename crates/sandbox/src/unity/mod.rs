@@ -1,10 +1,10 @@
-//! Unity Catalog: the metastores of the account, and through a workspace of each what is in it: catalogs, external locations,
-//! storage credentials.
+//! Unity Catalog: the metastores of the account, and through a workspace of each what is in it: catalogs, external locations, storage
+//! credentials.
 //!
 //! Fields, paths and rules are those of the official SDK (databricks-sdk-go, `service/catalog`): what a metastore admin sees and others
 //! do not, pages that are empty and have a token, `include_browse`, `include_unbound`. What a workspace answers to a principal that it
-//! does not have was seen in databricks-sdk-go issues 929 and 946, and what one without a metastore answers in the issues 1632 and 1832
-//! of the Databricks provider; its status is not known, and here it is 404.
+//! does not have is in databricks-sdk-go issues 929 and 946, and what one without a metastore answers in the issues 1632 and 1832 of
+//! the Databricks provider; its status is not known, and here it is 404.
 
 mod account;
 mod stage;

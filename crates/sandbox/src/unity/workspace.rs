@@ -1,6 +1,6 @@
 //! The workspace's side: a host and tokens of its own, and lists in pages.
 //!
-//! A workspace is asked at `<url>/<host of the workspace>/<path>`, or with its host as that of the request, as through a proxy.
+//! A client reaches a workspace at `<url>/<host of the workspace>/<path>`, or with its host as that of the request, as through a proxy.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -158,8 +158,8 @@ fn no_user() -> Answer {
     )
 }
 
-/// Who asks, as SCIM shows a service principal: by its application ID, with its groups. Source: databricks-sdk-go, `service/iam`,
-/// `CurrentUser.Me`.
+/// The caller, as SCIM shows a service principal: by its application ID, with its groups. Source: databricks-sdk-go,
+/// `service/iam`, `CurrentUser.Me`.
 fn me(unity: &Unity, workspace: u64) -> Answer {
     let metastore = unity.of(workspace);
     let is_admin = metastore.is_some_and(|own| !own.caller_is_no_admin);
@@ -212,7 +212,7 @@ fn is_authenticated(world: &World, request: &Request, host: &str) -> bool {
     own.is_some_and(|own| own == host)
 }
 
-/// What is asked of the metastore of a workspace.
+/// A request about the metastore of a workspace.
 struct Asked<'a> {
     unity: &'a Unity,
     metastore: &'a Metastore,
@@ -315,7 +315,8 @@ impl Asked<'_> {
         }
     }
 
-    /// The entries of the page that is asked for, and the token of the next one. Without `max_results` all of them are on one page.
+    /// The entries of the page that the request asks for, and the token of the next one. Without `max_results` all of them are on
+    /// one page.
     fn page(&self, all: &[Json]) -> Result<(Vec<Json>, Option<String>), Answer> {
         const FIRST: &str = "page-of-";
         let invalid = |what: &str| {

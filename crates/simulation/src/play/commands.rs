@@ -200,7 +200,8 @@ impl Stage {
         })
     }
 
-    /// What was said: nothing that breaks Terraform's rules, no fault of the provider's own, and no secret.
+    /// Checks the diagnostics of a command: nothing that breaks Terraform's rules, no fault of the
+    /// provider's own, and no secret.
     pub(super) fn heard(&self, what: &str, ran: &Ran) {
         for broken in &ran.told.broken {
             self.network.wrong(broken.clone());
@@ -279,7 +280,7 @@ impl Stage {
         ]);
         let ran = self.invokes("dbxcmk_disable_key", config).await;
         let after = self.key_state(key);
-        // Who is shown a key as it was a while ago may take what somebody else has taken already.
+        // A user who sees an old state of the key may take away what another one has taken already.
         if self.network.is_behind() {
             self.theirs.remove(&key);
         }
@@ -311,7 +312,7 @@ impl Stage {
         let Some(taken) = self.taken.get(&key).filter(|_| !ran.has_errors()) else {
             return;
         };
-        // Who is shown the key as it was a while ago cannot tell when all of it is given back.
+        // A user who sees an old state of the key cannot tell when all of it is back.
         if self.network.is_behind() {
             self.taken.remove(&key);
             return;
@@ -324,7 +325,7 @@ impl Stage {
         self.taken.remove(&key);
     }
 
-    /// Imports what messages say is to be imported; whether there was such a message.
+    /// Imports what messages say that the user shall import; whether there was such a message.
     pub(super) async fn imports(&self, party: &Party, ran: &Ran) -> bool {
         let named = ran.told.diagnostics.iter().filter_map(|(address, one)| {
             let rest = one.detail.split_once("import {")?.1;
@@ -359,7 +360,7 @@ impl Stage {
         told
     }
 
-    /// The state loses an object, and has it again: as it was, and nothing is to be changed.
+    /// The state loses an object, and gets it back by an import: as it was, without a change.
     pub(super) async fn imports_again(&self, address: &str) {
         let before = self.first.state();
         let Some(object) = before.objects.get(address) else {

@@ -244,7 +244,7 @@ impl Stage {
         }
     }
 
-    /// What is somebody else's is as they left it.
+    /// What other owners have is as they left it.
     pub(super) fn look(&self) {
         let lost = |world: &mut World| self.platform.lost(world, &self.others);
         for one in self.network.services.with(lost) {

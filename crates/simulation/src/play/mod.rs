@@ -20,7 +20,7 @@ use crate::platform::{self, KeyState, Others, Platform};
 mod commands;
 mod holds;
 
-/// What came of a history.
+/// What a history has shown.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
     /// What must never be, and was.
@@ -84,7 +84,7 @@ pub(crate) fn alone<T>(
     outcome.map_err(|_| "a panic".to_owned())
 }
 
-/// Somebody who runs Terraform: a machine, a state, and what is written.
+/// A user who runs Terraform: a machine, a state, and a configuration.
 pub(crate) struct Party {
     name: &'static str,
     machine: Machine,
@@ -118,22 +118,22 @@ pub(crate) struct Stage {
     pub(crate) network: Arc<Network>,
     /// Whose configuration a history is about.
     pub(crate) first: Party,
-    /// Who has another configuration, and works at the same time.
+    /// The user with another configuration, who works at the same time.
     second: Party,
-    /// Whether both work now, so that what one sees may be over when somebody asks after it.
+    /// Whether both users work now, so that one may see a state that is over by the time of a check.
     are_together: AtomicBool,
     /// Whether an apply was cut short, so that what it sent may still be under way.
     was_cut_short: AtomicBool,
     platform: &'static dyn Platform,
-    /// What somebody else has put there.
+    /// What other owners have put into the services.
     others: Others,
-    /// The state of each key before the kill switch took it, where nobody else has touched it since.
+    /// The state of each key before the kill switch took it, where no other person has touched it since.
     taken: BTreeMap<usize, KeyState>,
-    /// The keys that somebody else has disabled while they were enabled, and nobody has enabled since.
+    /// The keys that another person has disabled while they were enabled, and that are still disabled.
     theirs: BTreeSet<usize>,
-    /// What was said since somebody last asked.
+    /// The diagnostics since the last check.
     pub(crate) said: Mutex<Vec<(String, Diagnostic)>>,
-    /// Whether what must hold is looked for by further commands.
+    /// Whether further commands check what must hold.
     pub(crate) asks_further: bool,
 }
 

@@ -19,9 +19,9 @@ pub enum Mishap {
         /// What ends it.
         mended: fn(&mut World),
     },
-    /// Somebody ends the run, or a part of it, when it has come to a point.
+    /// A person ends the run, or a part of it, when it has come to a point.
     Signal {
-        /// Who is ended how.
+        /// Which process ends, and how.
         signal: Signal,
         /// The point that the run has reached.
         at: Point,
@@ -94,7 +94,7 @@ const GIVE: &str = "PUT /arm/ roleAssignments";
 const SEND: &str = "PUT /arm/ Microsoft.Databricks/workspaces";
 const WATCH: &str = "GET /arm/ Microsoft.Databricks/operations";
 
-/// The places of the account API where a fault strikes: in words, as the sandbox knows them, and what has to come before.
+/// The places of the account API where a fault strikes: in words, as the sandbox knows them, and what must come before.
 const ACCOUNT_PLACES: [(&str, &str, Option<&str>); 4] = [
     ("creating the key configuration", CREATE, None),
     ("attaching the keys", ATTACH, None),
@@ -107,7 +107,7 @@ const ACCOUNT_PLACES: [(&str, &str, Option<&str>); 4] = [
 ];
 
 const PAGE: &str = "<!doctype html><html><head><title>Sign In</title></head><body></body></html>";
-/// As often as it is asked.
+/// At every request.
 const ALWAYS: u32 = 1_000_000;
 /// Longer than `http.timeout`, whose default is 60 s.
 const TOO_LONG: u64 = 90_000;

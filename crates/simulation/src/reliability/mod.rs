@@ -1,5 +1,5 @@
-//! One failure at a time: an apply meets it, and the next apply has to make it good. The tables of docs/guides/reliability.md are what was
-//! seen here, at the defaults of the provider, on the clock and the network of a simulation.
+//! One failure at a time: an apply meets it, and the next apply must make it good. The tables of docs/guides/reliability.md are what this
+//! room saw, at the defaults of the provider, on the clock and the network of a simulation.
 
 mod cases;
 mod checks;

@@ -1,4 +1,4 @@
-//! One play: everything is there but our resources; the run meets its mishap; then the next run has to make it good.
+//! One play: everything is there but our resources; the run meets its mishap; then the next run must make it good.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,7 +28,7 @@ pub struct Seen {
     pub next: String,
 }
 
-/// What came of a case.
+/// The outcome of a case.
 #[derive(Clone, Debug, Default)]
 pub struct Played {
     /// What a person saw.
@@ -167,7 +167,7 @@ impl Scene {
         let machine = || Machine::new(super::beginning());
         let services = platform::services(platform, 1);
         services.with(|world| {
-            // Somebody else's statement, written as no program writes it.
+            // A statement of another owner, in a form that no program writes.
             for key in world.now.keys.values_mut() {
                 if let Some((before, after)) = key.policy.rsplit_once(']') {
                     key.policy = format!("{before}, {FOREIGN} ]{after}");

@@ -1,4 +1,4 @@
-//! What was seen, as a part of the page of the documentation.
+//! The outcomes, as a part of the page of the documentation.
 
 use std::fmt::Write as _;
 

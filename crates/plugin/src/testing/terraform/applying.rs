@@ -70,7 +70,7 @@ struct Applying {
 }
 
 impl Applying {
-    /// What an apply answered: the value, its private data, and whether an error was said; `None` when there is no answer.
+    /// What an apply answered: the value, its private data, and whether there was an error; `None` when there is no answer.
     fn heard(
         &mut self,
         address: &str,

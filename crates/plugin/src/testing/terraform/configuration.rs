@@ -100,7 +100,7 @@ impl Block {
         }
     }
 
-    /// Whom it waits for.
+    /// The addresses of the blocks that it waits for.
     pub(super) fn dependencies(&self) -> BTreeSet<String> {
         let mut found = self.depends_on.clone();
         self.body.references(&mut found);

@@ -113,7 +113,7 @@ pub async fn refresh<P: Provider>(process: &Process<P>, state: &State) -> (State
     (done.plan.refreshed, done.told)
 }
 
-/// Those that are named, with whom they need; when everything goes, with those that need them.
+/// The targets with the objects that they need; when everything goes, with those that need them.
 fn targeted(all: Nodes<String>, state: &State, options: &Options) -> Nodes<String> {
     let mut wanted = options.targets.clone();
     loop {

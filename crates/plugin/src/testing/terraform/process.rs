@@ -1,4 +1,4 @@
-//! A process of a provider, and what it is asked.
+//! A process of a provider, and the calls to it.
 
 use tokio_util::sync::CancellationToken;
 
@@ -28,7 +28,7 @@ fn encoded(value: &Value, ty: &Type) -> Result<Option<pb::DynamicValue>, Diagnos
     testing::encode(value, ty)
 }
 
-/// What one answer said, without whom it was about.
+/// What one answer said, without the address that it is about.
 pub(super) struct Answered<T> {
     pub(super) value: T,
     pub(super) said: Diagnostics,
@@ -66,7 +66,7 @@ impl<P: Provider> Process<P> {
         self.dead.cancel();
     }
 
-    /// What a call answers, as long as there is somebody to answer.
+    /// The answer of a call, as long as the process lives.
     async fn answered<T>(&self, call: impl Future<Output = T>) -> Result<T, Diagnostics> {
         tokio::select! {
             biased;

@@ -1,4 +1,4 @@
-//! What Terraform keeps: states, plans, and what was said.
+//! What Terraform keeps: states, plans, and diagnostics.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,9 +12,9 @@ pub struct Object {
     pub value: Value,
     /// What the provider keeps beside it.
     pub private: Vec<u8>,
-    /// Whether its create failed half-way, so that it is to be replaced.
+    /// Whether its create failed half-way, so that Terraform replaces it.
     pub is_tainted: bool,
-    /// Whom it depended on when it was last applied.
+    /// The addresses on which it depended when Terraform last applied it.
     pub dependencies: BTreeSet<String>,
 }
 
@@ -73,10 +73,10 @@ pub struct Change {
     pub(super) private: Vec<u8>,
 }
 
-/// What was said, and what of it no provider may say.
+/// The diagnostics of a command, and those that break Terraform's rules.
 #[derive(Clone, Debug, Default)]
 pub struct Told {
-    /// The diagnostics, with the address of whom they are about.
+    /// The diagnostics, each with the address that it is about.
     pub diagnostics: Vec<(String, Diagnostic)>,
     /// Where the provider broke Terraform's rules: "provider produced inconsistent final plan" and its relatives.
     pub broken: Vec<String>,
@@ -132,7 +132,7 @@ pub struct Options {
     pub refresh: bool,
     /// Whether everything goes.
     pub destroy: bool,
-    /// Only these and whom they need; all where there is none.
+    /// The only objects of the command, with those that they need; all objects if it is empty.
     pub targets: BTreeSet<String>,
     /// Those that are replaced whatever changes.
     pub replace: BTreeSet<String>,
