@@ -47,7 +47,7 @@ pub enum Part {
 }
 
 impl Part {
-    /// All of them.
+    /// Every variant, in the order of their declaration.
     pub const ALL: [Self; 15] = [
         Self::Workspaces,
         Self::Configurations,
@@ -173,17 +173,17 @@ pub enum Attached {
     },
     /// A key configuration whose key the account does not show, or not in a way that can be read.
     KeyUnreadable {
-        /// The key configuration.
+        /// The ID of the key configuration, as the workspace shows it.
         configuration: String,
     },
     /// A key configuration that the account does not list.
     NotListed {
-        /// The key configuration.
+        /// The ID of the key configuration, as the workspace shows it.
         configuration: String,
     },
     /// A key configuration, and the key configurations could not be read.
     NotRead {
-        /// The key configuration.
+        /// The ID of the key configuration, as the workspace shows it.
         configuration: String,
     },
     /// Something that is not the ID of a key configuration, or not the name of a key.
@@ -238,9 +238,9 @@ pub enum LossKind {
 /// A key as it was read.
 #[derive(Clone, Debug)]
 pub struct SeenKey {
-    /// Whose key it is.
+    /// The cloud that keeps the key.
     pub cloud: Cloud,
-    /// Its region.
+    /// The region, in the cloud's own name for it.
     pub location: Option<String>,
     /// The AWS account, Google project or Azure subscription it lies in.
     pub owner: Option<String>,
@@ -310,7 +310,7 @@ pub struct SeenLocation {
     pub encrypted_by: EncryptedBy,
     /// The full name of the key; `None` where the audit did not find one.
     pub key: Option<String>,
-    /// Why.
+    /// Why the encryption is so, and what to do.
     pub note: String,
 }
 

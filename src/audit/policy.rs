@@ -59,7 +59,7 @@ pub struct Exception {
     pub id: &'static str,
     /// Of which subjects, as it was written.
     pub subject: Glob,
-    /// Why.
+    /// The reason, in words.
     pub reason: String,
     /// Who accepted the finding, as the policy file says.
     pub owner: String,

@@ -108,7 +108,7 @@ words! {
         On "on",
         /// The cloud does not rotate it.
         Off "off",
-        /// It could not be read.
+        /// The audit could not read it.
         NotKnown "not_known",
     }
 }
@@ -144,7 +144,7 @@ words! {
         OwnKey "own_key",
         /// A key of the cloud or of Databricks.
         ProviderKey "provider_key",
-        /// It could not be read.
+        /// The audit could not read it.
         NotKnown "not_known",
     }
 }
@@ -343,7 +343,7 @@ pub struct AuditedKey {
     pub key: Name,
     /// Whose key it is: `aws`, `gcp` or `azure`.
     pub cloud: String,
-    /// Its region.
+    /// The region, in the cloud's own name for it.
     pub location: Option<String>,
     /// The AWS account, Google project or Azure subscription it lies in.
     pub owner: Option<String>,
@@ -502,7 +502,7 @@ pub struct NotRead {
     pub leaves_open: String,
 }
 
-/// Everything.
+/// The whole report of an audit: every format renders this.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditReport {
     /// Always `FORMAT_VERSION`: it changes with the form of the report.

@@ -32,7 +32,7 @@ pub enum SubjectKind {
 }
 
 impl SubjectKind {
-    /// All of them.
+    /// Every variant, in the order of their declaration.
     pub const ALL: [Self; 11] = [
         Self::Account,
         Self::Catalog,

@@ -11,7 +11,7 @@ pub enum FailOn {
     Warning,
     /// What is new or got worse since the baseline.
     Worse,
-    /// Nothing.
+    /// No finding: the exit code says only whether the audit read everything.
     Never,
 }
 

@@ -52,7 +52,7 @@ pub enum Error {
     Certificates {
         /// The path of the file.
         file: String,
-        /// Why.
+        /// The reason, in words.
         reason: String,
     },
     /// The provider could not get a token, so it never sent the request itself.

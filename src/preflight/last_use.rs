@@ -106,7 +106,7 @@ impl LastUse {
         }
     }
 
-    /// It could not be read.
+    /// The cloud refused to say when the key was last used, or could not be reached.
     pub fn unreadable(why: Unreadable) -> Self {
         Self {
             permission: why.permission,

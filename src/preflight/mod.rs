@@ -250,7 +250,7 @@ impl Finding {
 pub enum Fact<T> {
     /// The fact, as the service shows it.
     Known(T),
-    /// It could not be read.
+    /// The service refused, or could not be reached.
     Unreadable(Unreadable),
 }
 

@@ -77,7 +77,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// What people call it.
+    /// The name in texts for people.
     pub fn in_words(self) -> &'static str {
         match self {
             Self::AzureDatabricks => "the application AzureDatabricks",

@@ -49,7 +49,7 @@ impl From<serde_json::Error> for PlanError {
 /// What happens to a resource.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Action {
-    /// Nothing.
+    /// Terraform changes nothing.
     NoOp,
     /// Data is read.
     Read,

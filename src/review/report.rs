@@ -135,7 +135,7 @@ pub struct Edge {
     pub state: &'static str,
 }
 
-/// Everything.
+/// The whole report of a review: every format renders this.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// The form of the report: this is the first.

@@ -199,7 +199,7 @@ impl Cloud {
         }
     }
 
-    /// What people call it.
+    /// The name in texts for people.
     pub fn in_words(&self) -> &str {
         match self {
             Self::Aws => "AWS",

@@ -204,7 +204,7 @@ pub enum UseCase {
 }
 
 impl UseCase {
-    /// All of them.
+    /// Every variant, in the order of their declaration.
     pub const ALL: [Self; 3] = [Self::ManagedServices, Self::Storage, Self::ManagedDisks];
     /// Those that a Databricks account knows, in the order of its API's documentation: AWS and Google Cloud.
     pub const ACCOUNT: [Self; 2] = [Self::ManagedServices, Self::Storage];
@@ -227,7 +227,7 @@ impl UseCase {
         }
     }
 
-    /// What people call it.
+    /// The name in texts for people.
     pub fn in_words(self) -> &'static str {
         match self {
             Self::ManagedServices => "managed services",

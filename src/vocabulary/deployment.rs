@@ -106,7 +106,7 @@ impl Deployment {
         format!("arn:{}:iam::{}:root", self.partition(), self.account())
     }
 
-    /// What people call it.
+    /// The name in texts for people.
     pub fn in_words(self) -> &'static str {
         match self {
             Self::Commercial => "the commercial Databricks deployment",

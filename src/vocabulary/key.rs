@@ -39,7 +39,7 @@ impl Key {
         }
     }
 
-    /// Whose key it is.
+    /// The cloud that keeps the key.
     pub fn cloud(&self) -> &'static Cloud {
         match self {
             Self::Aws(_) => &Cloud::Aws,

@@ -14,7 +14,7 @@ use serde_json::{Value as Json, json};
 use crate::cases::{Case, Cloud, Mishap, Point, Run, Signal};
 use acceptance_tests::stage::{HEAD, Over, Stage, policy};
 
-/// What a person saw.
+/// What the user saw of the runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
     /// The run that met the mishap.

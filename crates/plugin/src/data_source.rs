@@ -24,7 +24,7 @@ pub trait DataSource: Send + Sync + 'static {
     /// The type's name in Terraform.
     fn name(&self) -> Name;
 
-    /// Its description.
+    /// The schema: the attributes, the blocks and the description of the type.
     fn schema(&self) -> Schema;
 
     /// Offline checks across attributes.
@@ -79,7 +79,7 @@ impl<C> Registered<C> {
         &self.name
     }
 
-    /// Its description.
+    /// The schema: the attributes, the blocks and the description of the type.
     pub fn schema(&self) -> &Schema {
         &self.schema
     }

@@ -154,7 +154,7 @@ impl FunctionError {
 pub trait Function: Send + Sync {
     /// The name in a configuration, behind `provider::NAME::`.
     fn name(&self) -> Name;
-    /// Its description.
+    /// The signature: the parameters, the result and the description.
     fn signature(&self) -> Signature;
     /// Its result. The arguments have the types of the signature.
     ///

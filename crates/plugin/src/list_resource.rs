@@ -20,7 +20,7 @@ use super::value::Value;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Listed<M> {
-    /// What people call it.
+    /// The name in texts for people.
     pub name: String,
     /// Its state, as a read would give it.
     pub model: M,

@@ -50,7 +50,7 @@ pub enum ListenError {
     Socket {
         /// The directory in which the listener wanted its socket.
         directory: PathBuf,
-        /// Why.
+        /// The error of the system.
         source: io::Error,
     },
     /// The group of PLUGIN_UNIX_SOCKET_GROUP does not exist.

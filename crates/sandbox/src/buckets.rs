@@ -22,7 +22,7 @@ pub struct S3Bucket {
     pub kms_key: Option<String>,
 }
 
-/// All of them.
+/// The buckets of tables, on each cloud.
 #[derive(Clone, Debug, Default)]
 pub struct Buckets {
     /// Those of S3 by name.

@@ -347,7 +347,7 @@ fn change(
     Some(result(action, ""))
 }
 
-/// Answers one call.
+/// Answers a call to this service.
 pub fn answer(shared: &Shared, request: &Request, action: &str) -> Answer {
     let form = request.form();
     let given = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();

@@ -24,7 +24,7 @@ fn refuse<T>(kind: &'static str, message: impl Into<String>) -> Result<T, Refusa
     Err(Refusal(kind, message.into()))
 }
 
-/// Answers one call.
+/// Answers a call to this service.
 pub fn answer(
     shared: &Shared,
     request: &Request,

@@ -21,7 +21,7 @@ pub fn caller(shared: &Shared, request: &Request) -> String {
     session.unwrap_or_else(|| format!("arn:aws:sts::{AWS_ACCOUNT}:assumed-role/terraform/sandbox"))
 }
 
-/// Answers one call.
+/// Answers a call to this service.
 pub fn answer(shared: &Shared, request: &Request, action: &str) -> Answer {
     match action {
         "GetCallerIdentity" => {

@@ -42,13 +42,13 @@ pub struct Workspace {
     pub fields: serde_json::Map<String, Json>,
     /// Whether clusters run in it, so that it cannot be updated.
     pub has_running_compute: bool,
-    /// An update on its way.
+    /// The update that is under way, if there is one.
     pub update: Option<Update>,
     /// Since when Databricks cannot use the key of a use case, as far as a client has read it.
     pub without_key_since: BTreeMap<String, Moment>,
 }
 
-/// An update on its way.
+/// An update of a workspace that is under way.
 #[derive(Clone, Debug)]
 pub struct Update {
     /// The fields that change.
@@ -132,7 +132,7 @@ pub struct Objects {
     pub buckets: Buckets,
 }
 
-/// Everything.
+/// The state of all services, and what the tests have asked of them.
 #[derive(Clone, Debug)]
 pub struct World {
     /// The objects as they are.

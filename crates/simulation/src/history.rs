@@ -20,7 +20,7 @@ pub enum Cloud {
 }
 
 impl Cloud {
-    /// All of them.
+    /// Every variant, in the order of their declaration.
     pub const ALL: [Self; 3] = [Self::Aws, Self::Google, Self::Azure];
 
     /// Its name on a command line.
@@ -78,19 +78,19 @@ pub enum Mishap {
     },
     /// It is carried out after some seconds.
     Slow {
-        /// How many.
+        /// How many seconds.
         seconds: u64,
     },
     /// It is carried out at once, and answered after some seconds.
     SlowAnswer {
-        /// How many.
+        /// How many seconds.
         seconds: u64,
     },
     /// A read shows what was true before the last write.
     Behind,
     /// For some seconds, every read of a key, its access and its users shows what was true before the last write.
     BehindFor {
-        /// How many.
+        /// How many seconds.
         seconds: u64,
     },
     /// Every token that was handed out until then has ended.

@@ -47,7 +47,7 @@ pub enum AwsError {
         #[source]
         source: Option<Arc<dyn std::error::Error + Send + Sync>>,
     },
-    /// Anything else.
+    /// Any other refusal.
     #[error("{code}: {message}")]
     Other {
         /// AWS's error code.

@@ -45,7 +45,7 @@ pub enum AzureError {
     /// An answer that cannot be read.
     #[error("the answer cannot be read: {0}")]
     Malformed(String),
-    /// Anything else.
+    /// Any other refusal.
     #[error("{message} (HTTP {status})")]
     Other {
         /// The HTTP status.

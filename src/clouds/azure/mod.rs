@@ -260,7 +260,7 @@ impl Azure {
         key.host().ends_with(domain.trim_start_matches("https://"))
     }
 
-    /// Nothing is called yet.
+    /// A client that has called no service yet.
     pub fn new(settings: AzureSettings) -> Self {
         Self {
             settings,

@@ -129,7 +129,7 @@ impl ArmWorkspace {
         }
     }
 
-    /// Its region.
+    /// The region, in the cloud's own name for it.
     pub fn location(&self) -> Option<&str> {
         text(&self.json, "/location")
     }

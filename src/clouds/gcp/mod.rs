@@ -123,7 +123,7 @@ pub struct Gcp {
 }
 
 impl Gcp {
-    /// Nothing is called yet.
+    /// A client that has called no service yet.
     pub fn new(settings: GcpSettings) -> Self {
         Self {
             settings,

@@ -72,7 +72,7 @@ pub enum AuthError {
     File {
         /// The path of the configuration file.
         file: String,
-        /// Why.
+        /// The reason, in words.
         reason: String,
         /// The profile that it should have, and what names it.
         profile: Option<(String, &'static str)>,
@@ -82,7 +82,7 @@ pub enum AuthError {
     GoogleKey {
         /// The path of the configuration file.
         file: String,
-        /// Why.
+        /// The reason, in words.
         reason: String,
     },
     /// The method is configured, and did not come to a token: a file is missing, a program failed.

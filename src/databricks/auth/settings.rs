@@ -21,7 +21,7 @@ macro_rules! settings {
         }
 
         impl Name {
-            /// All of them.
+            /// Every variant, in the order of their declaration.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
             /// Its name in the provider block and in the profile.

@@ -174,7 +174,7 @@ pub enum RoleKnowledge {
     Elsewhere(String),
     /// IAM shows the role.
     Known(RoleFacts),
-    /// It could not be read.
+    /// The service refused, or could not be reached.
     Unreadable(Unreadable),
     /// Its account has no such role.
     Missing,

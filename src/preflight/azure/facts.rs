@@ -70,7 +70,7 @@ pub struct Assignment {
 /// A deny assignment that counts for a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DenyAssignment {
-    /// What people call it.
+    /// The name in texts for people.
     pub name: String,
     /// What it denies.
     pub denied: Rights,
@@ -107,7 +107,7 @@ pub struct Network {
 /// A vault or a Managed HSM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vault {
-    /// Its region.
+    /// The region, in the cloud's own name for it.
     pub location: String,
     /// The ID of the tenant whose identities the vault knows.
     pub tenant: String,

@@ -14,7 +14,7 @@ use crate::vocabulary::gcp::CryptoKeyName;
 pub enum Holds {
     /// The condition is met.
     Yes,
-    /// It does not.
+    /// The condition is not met.
     No,
     /// It depends on what only the call has, or on what this version does not understand.
     Undetermined,

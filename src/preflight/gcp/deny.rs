@@ -16,7 +16,7 @@ const USES: [&str; 2] = [
 /// Whether a rule takes the use of keys from a service account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Denial {
-    /// It does not.
+    /// It takes nothing.
     No,
     /// It may, and why that cannot be decided.
     Perhaps(String),

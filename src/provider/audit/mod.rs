@@ -111,7 +111,7 @@ fn known<T>(fact: Fact<T>, name: &str, part: Part, unread: &mut Vec<Unread>) -> 
 }
 
 impl Auditor {
-    /// Nothing is called yet.
+    /// A client that has called no service yet.
     pub fn new(connection: &Connection) -> Self {
         let run = Run::new("", tfplugin::CancellationToken::new());
         let config = connection.config();

@@ -92,7 +92,7 @@ pub(super) fn attributes() -> Vec<Attribute> {
 }
 
 impl AwsBlock {
-    /// What is wrong, offline.
+    /// Checks the configuration without a call: everything that is wrong with it.
     pub(super) fn validate(&self) -> Diagnostics {
         let mut found = Diagnostics::new();
         let half = |present: &Attr<String>, missing: &Attr<String>| {

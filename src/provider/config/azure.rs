@@ -264,7 +264,7 @@ fn from_pem(pem: &str) -> Result<AzureCredential, String> {
 }
 
 impl AzureBlock {
-    /// What is wrong, offline.
+    /// Checks the configuration without a call: everything that is wrong with it.
     pub(super) fn validate(&self) -> Diagnostics {
         let mut found = Diagnostics::new();
         let both = self.client_certificate.known().is_some()

@@ -74,7 +74,7 @@ pub(super) fn attributes() -> Vec<Attribute> {
 }
 
 impl GcpBlock {
-    /// What is wrong, offline.
+    /// Checks the configuration without a call: everything that is wrong with it.
     pub(super) fn validate(&self) -> Diagnostics {
         let mut found = Diagnostics::new();
         if self.credentials.known().is_some() && self.access_token.known().is_some() {

@@ -22,7 +22,7 @@ use tfplugin::types::Type;
 /// `dbxcmk_key_configurations`: the key configurations of the account, and what uses each.
 pub struct KeyConfigurationsDataSource;
 
-/// Configuration and result.
+/// The arguments and results of `dbxcmk_key_configurations`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
 pub struct KeyConfigurationsModel {

@@ -25,7 +25,7 @@ use tfplugin::value::Value;
 /// `dbxcmk_key_policy_document`: a policy as text, without a call to any service.
 pub struct KeyPolicyDocumentDataSource;
 
-/// Configuration and result.
+/// The arguments and results of `dbxcmk_key_policy_document`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
 pub struct KeyPolicyDocumentModel {

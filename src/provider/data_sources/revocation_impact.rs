@@ -21,7 +21,7 @@ use tfplugin::types::Type;
 /// `dbxcmk_revocation_impact`: shows the impact that the kill switch would have.
 pub struct RevocationImpactDataSource;
 
-/// Configuration and result.
+/// The arguments and results of `dbxcmk_revocation_impact`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
 pub struct RevocationImpactModel {

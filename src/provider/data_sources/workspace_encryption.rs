@@ -23,7 +23,7 @@ use tfplugin::schema::{Attribute, Name, Nesting, Schema};
 /// `dbxcmk_workspace_encryption`: what the keys of a workspace encrypt, and what they do not.
 pub struct WorkspaceEncryptionDataSource;
 
-/// Configuration and result.
+/// The arguments and results of `dbxcmk_workspace_encryption`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
 pub struct WorkspaceEncryptionModel {

@@ -87,7 +87,7 @@ pub trait Resource: Send + Sync + 'static {
         Identity::none()
     }
 
-    /// Its description.
+    /// The schema: the attributes, the blocks and the description of the type.
     fn schema(&self) -> Schema;
 
     /// Offline checks across attributes. What is unknown is passed over; there is no network here.
@@ -240,7 +240,7 @@ impl<C> Registered<C> {
         &self.name
     }
 
-    /// Its description.
+    /// The schema: the attributes, the blocks and the description of the type.
     pub fn schema(&self) -> &Schema {
         &self.schema
     }

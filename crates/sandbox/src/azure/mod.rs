@@ -107,7 +107,7 @@ pub struct Operation {
 pub struct ArmWorkspace {
     /// What Resource Manager shows.
     pub shown: Json,
-    /// An update on its way.
+    /// The update that is under way, if there is one.
     pub operation: Option<(String, Operation)>,
     /// Whether clusters run in it, so that its managed disks take no other key.
     pub has_running_compute: bool,

@@ -70,7 +70,7 @@ pub(super) fn new(id: &str, number: u64) -> Json {
     })
 }
 
-/// Answers one request.
+/// Answers a request to this part of the service.
 pub(super) fn answer(
     shared: &Shared,
     request: &Request,

@@ -19,7 +19,7 @@ use crate::network::Network;
 use crate::platform::{self, Others, Platform, UPDATE};
 use crate::play::alone;
 
-/// What a person saw.
+/// What the user saw of the runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     /// The run that met the mishap.
@@ -31,7 +31,7 @@ pub struct Seen {
 /// The outcome of a case.
 #[derive(Clone, Debug, Default)]
 pub struct Played {
-    /// What a person saw.
+    /// What the user saw of the runs.
     pub seen: Seen,
     /// What must never be, and was.
     pub wrong: Vec<String>,

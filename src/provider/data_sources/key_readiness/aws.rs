@@ -47,7 +47,7 @@ pub(super) fn attributes() -> Vec<Attribute> {
 }
 
 impl KeyReadinessAws {
-    /// What is wrong, offline.
+    /// Checks the configuration without a call: everything that is wrong with it.
     pub(super) fn validate(&self, use_cases: &Attr<Vec<Attr<KeyUse>>>) -> Diagnostics {
         let cases = all_known(use_cases);
         let roles = names_something(&self.storage_credential_role_arns);

@@ -28,7 +28,7 @@ use tfplugin::types::Type;
 /// `dbxcmk_key_readiness`: runs the proof of a key, and shows all of it.
 pub struct KeyReadinessDataSource;
 
-/// Configuration and result.
+/// The arguments and results of `dbxcmk_key_readiness`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
 pub struct KeyReadinessModel {

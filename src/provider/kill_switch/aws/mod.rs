@@ -224,7 +224,7 @@ pub fn gone(key: &KeyArn) -> Diagnostic {
     )
 }
 
-/// A key under an order.
+/// A key while the provider carries out an order on it.
 struct KmsSwitch<'a> {
     cloud: &'a Aws,
     key: &'a KeyArn,

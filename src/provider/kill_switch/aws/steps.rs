@@ -108,7 +108,7 @@ pub enum Step {
     Enable,
     /// Remove the tag.
     Unmark,
-    /// It is as ordered.
+    /// End: the key is as ordered.
     Finish,
     /// The deletion is cancelled, and the key stays disabled as it was before.
     StayDisabled,

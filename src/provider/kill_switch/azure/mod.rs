@@ -211,7 +211,7 @@ pub fn other_users(key: &VaultKeyId) -> Vec<NotVisible> {
     }]
 }
 
-/// A key under an order.
+/// A key while the provider carries out an order on it.
 struct VaultSwitch<'a> {
     cloud: &'a Azure,
     key: &'a VaultKeyId,

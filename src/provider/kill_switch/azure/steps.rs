@@ -49,7 +49,7 @@ pub enum Step {
     Recover,
     /// The vault is at it: look again.
     Wait,
-    /// It is as ordered.
+    /// End: the key is as ordered.
     Finish,
     /// What this switch took away is given back, and the newest version stays disabled as it was before.
     StayDisabled,

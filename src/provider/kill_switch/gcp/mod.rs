@@ -268,7 +268,7 @@ pub async fn other_users(cloud: &Gcp, key: &CryptoKeyName) -> Vec<NotVisible> {
     }
 }
 
-/// A key under an order.
+/// A key while the provider carries out an order on it.
 struct CloudKmsSwitch<'a> {
     cloud: &'a Gcp,
     name: &'a CryptoKeyName,

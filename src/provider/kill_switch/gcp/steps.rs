@@ -169,7 +169,7 @@ pub enum Step {
     Enable(String),
     /// Remove the labels.
     Unmark,
-    /// It is as ordered.
+    /// End: the key is as ordered.
     Finish,
     /// What this switch took away is given back, and the primary version stays disabled as it was before.
     StayDisabled,

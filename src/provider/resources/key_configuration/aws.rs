@@ -69,7 +69,7 @@ pub(super) fn key_filter() -> Attribute {
 }
 
 impl KeyConfigurationAws {
-    /// What is wrong, offline.
+    /// Checks the configuration without a call: everything that is wrong with it.
     pub(super) fn validate(&self, cases: &[UseCase]) -> Diagnostics {
         let mut found = Diagnostics::new();
         if self.reuse_key_for_cluster_volumes.known() == Some(&true)

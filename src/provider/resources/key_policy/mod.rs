@@ -72,7 +72,7 @@ impl KeyPolicyModel {
         }
     }
 
-    /// Whose key it is.
+    /// The cloud that keeps the key.
     fn cloud(&self) -> Cloud {
         match (&self.gcp, &self.azure) {
             (Attr::Null, Attr::Null) => Cloud::Aws,

@@ -50,7 +50,7 @@ impl State {
 /// What a change does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Nothing.
+    /// Terraform changes nothing.
     NoOp,
     /// There was no object.
     Create,

@@ -222,7 +222,7 @@ fn table_roles(aws: &KeyPolicyAws) -> Option<Vec<RoleArn>> {
     }
 }
 
-/// What is wrong, offline.
+/// Checks the configuration without a call: everything that is wrong with it.
 pub(super) fn validate(config: &KeyPolicyModel) -> Diagnostics {
     let mut found = Diagnostics::new();
     let Attr::Known(aws) = &config.aws else {

@@ -131,7 +131,7 @@ pub(super) fn key_name(key: &VaultKeyId) -> Key {
     key.versionless().into()
 }
 
-/// What is wrong, offline.
+/// Checks the configuration without a call: everything that is wrong with it.
 pub(super) fn validate(config: &KeyPolicyModel) -> Diagnostics {
     let mut found = Diagnostics::new();
     let Attr::Known(azure) = &config.azure else {

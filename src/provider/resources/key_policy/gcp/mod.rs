@@ -155,7 +155,7 @@ fn parts(model: &KeyPolicyModel) -> Option<(&KeyPolicyGcp, &CryptoKeyName)> {
     Some((gcp, gcp.kms_key_id.known()?))
 }
 
-/// What is wrong, offline.
+/// Checks the configuration without a call: everything that is wrong with it.
 pub(super) fn validate(config: &KeyPolicyModel) -> Diagnostics {
     let mut found = Diagnostics::new();
     let Attr::Known(gcp) = &config.gcp else {

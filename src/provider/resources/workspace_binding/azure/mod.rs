@@ -123,7 +123,7 @@ impl WorkspaceBindingAzure {
     }
 }
 
-/// What is wrong, offline.
+/// Checks the configuration without a call: everything that is wrong with it.
 pub(super) fn validate(config: &WorkspaceBindingModel) -> Diagnostics {
     let mut found = Diagnostics::new();
     for case in UseCase::ALL {
