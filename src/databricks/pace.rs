@@ -1,5 +1,5 @@
-//! How many requests leave in a second. Databricks publishes no limit, so the pace follows what the account API says: it starts where
-//! the official tools start, rises while nothing complains, and all calls of a run slow down together when one is turned away.
+//! How many requests leave in a second. Databricks publishes no limit, so the pace follows the answers of the account API: it starts
+//! where the official tools start, rises while the API refuses none, and all calls of a run slow down together when it refuses one.
 //!
 //! Pure: the caller says what time it is, and waits.
 
@@ -11,9 +11,9 @@ use tokio::time::Instant;
 pub const START: u32 = 15;
 /// The highest pace that the client chooses by itself, in requests per second.
 const MOST: f64 = 200.0;
-/// How much an answer raises the pace while nothing has ever complained.
+/// How much an answer raises the pace while the API has refused none.
 const RISE: f64 = 1.0;
-/// The lowest pace.
+/// The lowest pace, in requests per second, however often the API refuses.
 const LEAST: f64 = 1.0;
 
 /// The pace of a run.
@@ -21,19 +21,19 @@ const LEAST: f64 = 1.0;
 pub struct Pace {
     /// Requests per second.
     rate: f64,
-    /// What the pace never exceeds.
+    /// The highest pace, in requests per second: the user's limit, or [`MOST`].
     most: f64,
-    /// How many requests may leave at once, at `at`. Below zero: how many are waiting for their turn.
+    /// How many requests may leave at once, at `at`. Below zero: how many wait for their turn.
     saved: f64,
     at: Instant,
     /// Before this moment, the client sends nothing.
     hold: Instant,
-    /// When the pace was last lowered.
+    /// When the API last made the client lower the pace.
     lowered: Option<Instant>,
 }
 
 impl Pace {
-    /// A pace that begins. `limit`: what the user wants it never to exceed, in requests per second.
+    /// A pace that begins. `limit`: the user's highest pace, in requests per second.
     pub fn new(limit: Option<u32>, now: Instant) -> Self {
         let start = f64::from(limit.unwrap_or(START).max(1));
         Self {
@@ -46,8 +46,8 @@ impl Pace {
         }
     }
 
-    /// Takes the next turn, and says how long to wait for it. Turns go to calls in the order in which they ask. A second's worth of
-    /// requests may leave at once; after that they leave evenly.
+    /// Takes the next turn, and says how long the caller must wait for it. Calls get their turns in the order in which they ask. A
+    /// second's worth of requests may leave at once; after that they leave evenly.
     pub fn take_turn(&mut self, now: Instant) -> Duration {
         let elapsed = now.saturating_duration_since(self.at).as_secs_f64();
         self.saved = (self.saved + elapsed * self.rate).min(self.rate) - 1.0;
@@ -56,7 +56,8 @@ impl Pace {
         turn.max(self.hold.saturating_duration_since(now))
     }
 
-    /// A request was answered: until the first complaint the pace doubles about every second, afterwards it rises by one a second.
+    /// The API has answered a request: until it first refuses one, the pace doubles about every second; afterwards it rises by one
+    /// a second.
     pub fn was_answered(&mut self) {
         let rise = match self.lowered {
             None => RISE,
@@ -65,8 +66,8 @@ impl Pace {
         self.rate = (self.rate + rise).min(self.most);
     }
 
-    /// A request that was sent at `sent` was turned away, because there are too many. Several that were on their way together count
-    /// once. Nobody sends anything before `wait` is over.
+    /// The API has refused a request of the moment `sent`, because there are too many. Several that were on their way together
+    /// count once. The client sends nothing before `wait` is over.
     pub fn was_turned_away(&mut self, sent: Instant, now: Instant, wait: Duration) {
         self.hold = self.hold.max(now + wait);
         if self.lowered.is_none_or(|lowered| sent >= lowered) {
@@ -76,7 +77,7 @@ impl Pace {
         }
     }
 
-    /// How many requests per second there are now.
+    /// The pace now, in requests per second.
     pub fn rate(&self) -> f64 {
         self.rate
     }
@@ -86,7 +87,7 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// How many requests leave in the first seconds, each answered at once.
+    /// How many requests leave in the first seconds, if the API answers each at once.
     fn sent_in(pace: &mut Pace, start: Instant, seconds: u64) -> u32 {
         let end = start + Duration::from_secs(seconds);
         let (mut now, mut count) = (start, 0);
@@ -126,7 +127,7 @@ mod tests {
         assert!((pace.rate() - before / 2.0).abs() < 1e-9);
         let wait = pace.take_turn(later);
         assert!(wait >= Duration::from_secs(2), "{wait:?}");
-        // One that was sent after that lowers it again, and it rises slowly from then on.
+        // The API refuses one that was sent after that: the pace falls again, and rises slowly from then on.
         pace.was_turned_away(later, later, Duration::ZERO);
         let lowered = pace.rate();
         pace.was_answered();

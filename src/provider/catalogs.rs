@@ -53,7 +53,7 @@ impl KeyedCatalog {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Catalogs {
     keyed: Vec<KeyedCatalog>,
-    /// What was not seen; empty only where it is certain that all was.
+    /// What the provider did not see; empty only where it certainly saw all.
     pub gaps: Vec<Gap>,
 }
 
@@ -94,7 +94,7 @@ impl Catalogs {
         self.with_key(|own| own.eq_ignore_ascii_case(id))
     }
 
-    /// These catalogs, and what was not seen of any.
+    /// Those of the catalogs that `is_it` means, with the gaps.
     fn only(&self, is_it: impl Fn(&str) -> bool) -> Self {
         Self {
             keyed: self.with_key(is_it),
@@ -102,7 +102,7 @@ impl Catalogs {
         }
     }
 
-    /// All of them that have a key.
+    /// All catalogs that have a key.
     pub fn keyed(&self) -> &[KeyedCatalog] {
         &self.keyed
     }
@@ -139,7 +139,7 @@ impl Used {
     }
 }
 
-/// The catalogs that one run has read.
+/// The catalogs that one run has read, which all its resources share.
 pub struct CatalogReads {
     is_on: bool,
     endpoint: Option<Url>,
@@ -159,19 +159,20 @@ impl CatalogReads {
         }
     }
 
-    /// The catalogs, as this run has read them; for an apply, as a read shows them that is young enough.
+    /// The catalogs: for a plan, from a read of this run; for an apply, from one of the last minute. The
+    /// first caller reads, and the others wait for it.
     pub async fn get(&self, client: &Client, stage: Stage) -> Arc<Catalogs> {
         let earliest = match stage {
             Stage::Plan => self.started,
             Stage::Apply => live().max(self.started),
         };
-        // What began in the very moment in which the run did is of this run.
+        // A read that began in the very moment in which the run did belongs to the run.
         let before = earliest - std::time::Duration::from_nanos(1);
         let read = || async { Arc::new(self.fetch(client).await) };
         self.read.after(before, read).await.value
     }
 
-    /// The catalogs as a read shows them that begins now. Those who ask at the same time share it.
+    /// The catalogs, from a read that begins now. Callers that ask at the same time share it.
     pub async fn now(&self, client: &Client) -> Arc<Catalogs> {
         let read = || async { Arc::new(self.fetch(client).await) };
         self.read.after(Instant::now(), read).await.value
@@ -217,7 +218,7 @@ impl CatalogReads {
         side_by_side(all).await.into_iter().collect()
     }
 
-    /// The workspaces through which a metastore can be read; those that run come first, and in an order that does not change.
+    /// The workspaces through which the provider can read a metastore; those that run come first, and in an order that does not change.
     async fn ways(
         &self,
         client: &Client,
@@ -252,7 +253,7 @@ fn no_account(why: &Unavailable) -> String {
 }
 
 /// The catalogs that have a key, whatever its cloud: on AWS and Google Cloud by its key configurations, on Azure by its identifier. A configuration
-/// whose key cannot be read, or that the account does not list, may be one of this key.
+/// whose key the provider cannot read, or that the account does not list, may be one of this key.
 pub async fn with_key(client: &Client, key: &Key, stage: Stage) -> Catalogs {
     let all = client.catalogs(stage).await;
     if let Key::Azure(key) = key {
@@ -282,7 +283,7 @@ pub async fn with_key(client: &Client, key: &Key, stage: Stage) -> Catalogs {
     })
 }
 
-/// Whether a catalog on Azure has a key; an identifier that cannot be read may be of any.
+/// Whether a catalog on Azure has a key; an identifier that the provider cannot parse may be of any key.
 fn is_vault_key(own: &str, key: &VaultKeyId) -> bool {
     match own.parse::<VaultKeyId>() {
         Ok(own) => own.versionless() == key.versionless(),
@@ -290,7 +291,7 @@ fn is_vault_key(own: &str, key: &VaultKeyId) -> bool {
     }
 }
 
-/// What was not seen, as lines of a list; each with the right that would show it.
+/// The gaps as lines of a list, each with the right that would close it.
 pub fn gaps_in_words(gaps: &[Gap]) -> String {
     let line = |gap: &Gap| format!("  - {}: {}{}", gap.what, gap.why, gap.needs());
     gaps.iter().map(line).collect::<Vec<_>>().join("\n")

@@ -1,5 +1,5 @@
-//! Access tokens of Microsoft Entra ID, one for each audience, as hashicorp/azurerm comes to them. Bodies that hold tokens are never
-//! quoted, in no error and no log.
+//! Access tokens of Microsoft Entra ID, one for each audience, which the provider gets as hashicorp/azurerm does. No error and no log
+//! quotes a body that holds tokens.
 //!
 //! Sources: Microsoft identity platform, "OAuth 2.0 client credentials flow", "Certificate credentials", "Workload identity federation";
 //! Azure Instance Metadata Service; hashicorp/azurerm, "Authenticating to Azure".
@@ -25,13 +25,13 @@ const MARGIN: Duration = Duration::from_secs(60);
 /// How often the client asks for a token, and the first pause between two tries.
 const TRIES: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(300);
-/// How long an assertion is good.
+/// How long an assertion counts, in seconds.
 const ASSERTION_LIFE: i64 = 600;
-/// How long a program may take.
+/// The time limit of a program that gives out a token.
 const PROGRAM: Duration = Duration::from_secs(60);
-/// The metadata service of a machine on Azure.
+/// The address of the metadata service of a machine on Azure.
 const METADATA: &str = "http://169.254.169.254/metadata/identity/oauth2/token";
-/// What a GitHub job asks a token for.
+/// The audience for which a GitHub job asks.
 const EXCHANGE: &str = "api://AzureADTokenExchange";
 
 /// The tokens of one configuration.
@@ -101,8 +101,8 @@ impl Tokens {
         }
     }
 
-    /// A token that is good for a while; fetched when it is first needed, by one request while the others wait. `refused`: one that Azure did
-    /// not accept, which is not given out again.
+    /// A token that lives for a while. The first request that needs one fetches it while the others wait. `refused`: a token that Azure did
+    /// not accept, which the provider does not use again.
     pub(super) async fn token(
         &self,
         audience: Audience,
@@ -121,7 +121,7 @@ impl Tokens {
         Ok(fetched.token)
     }
 
-    /// The same, tried again while the service that gives tokens is busy or away.
+    /// A new token; the client tries again while the service that gives tokens is busy or away.
     async fn fetched(&self, audience: Audience) -> Result<Fetched, AzureError> {
         let mut wait = FIRST_PAUSE;
         for _ in 1..TRIES {

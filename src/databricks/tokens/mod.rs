@@ -1,7 +1,7 @@
-//! How each method comes to a token, and how long that one is used.
+//! How each method gets a token, and how long the provider uses one.
 //!
-//! One file a kind of method; each gives a `Fetched`. A token is fetched when it is first needed, by one request while the
-//! others wait, and again before it expires. Bodies that hold tokens are never quoted, in no error and no log.
+//! One file for each kind of method; each returns a `Fetched`. The first request that needs a token fetches it while the
+//! others wait, and so does the first one after it has become old. No error and no log quotes a body that holds tokens.
 
 mod azure;
 mod google;
@@ -25,21 +25,22 @@ use super::errors::Error;
 use super::http::{broken, is_safe, pause, read};
 use crate::network::Http;
 
-/// How long a token may be tried to be had.
+/// How long the provider tries to get a token.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How often a host is tried that cannot be reached at all.
+/// How often the provider tries a host that it cannot reach at all.
 const TRIES: u32 = 4;
-/// How long a host that could not be reached is not tried again.
+/// How long the tasks that waited for a token get the error of an unreachable host, without trying
+/// it once more themselves.
 const REMEMBERED: Duration = Duration::from_secs(5);
 /// How long before its end the provider stops using a token: a request takes time, and clocks differ.
 const MARGIN: Duration = Duration::from_secs(40);
-/// How long a token lives that does not say it.
+/// How long a token counts as living if the service does not say it.
 const USUAL_LIFE: Duration = Duration::from_secs(3600);
 
-/// What a method came to.
+/// What a method returns.
 struct Fetched {
     token: SecretString,
-    /// `None` when it does not expire.
+    /// How long the token lives; `None` when it does not expire.
     life: Option<Duration>,
     /// Headers that a cloud's identities need besides.
     extra: Vec<(&'static str, SecretString)>,
@@ -90,7 +91,7 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// Nothing is fetched yet. `patience`: how long a token may be tried to be had; a minute at most.
+    /// Tokens of which none is fetched yet. `patience`: how long the provider tries to get one; a minute at most.
     pub fn new(
         http: Http,
         site: Site,
@@ -111,10 +112,10 @@ impl Tokens {
         }
     }
 
-    /// Headers that will be good for a while.
+    /// Headers with a token that lives for a while. One task fetches it; the others wait for that fetch.
     ///
     /// # Errors
-    /// When no token can be had.
+    /// When the provider cannot get a token.
     pub async fn headers(&self) -> Result<Headers, Error> {
         let mut current = self.current.lock().await;
         if let Some(headers) = current.as_ref().filter(|headers| headers.is_fresh()) {
@@ -235,7 +236,7 @@ impl Tokens {
         })
     }
 
-    /// An address that came from outside, to which a secret is about to be sent.
+    /// Parses an address from outside to which the provider is going to send a secret.
     fn safe(&self, text: &str) -> Result<Url, Error> {
         let url = Url::parse(text).ok().filter(is_safe);
         url.ok_or_else(|| {
@@ -246,7 +247,7 @@ impl Tokens {
         })
     }
 
-    /// Asks for a token until there is one, a clear refusal, or no time left.
+    /// Asks for a token until the service gives one or clearly refuses, or the time is over.
     async fn ask(&self, request: impl Fn() -> reqwest::RequestBuilder) -> Result<Answer, Error> {
         let deadline = Instant::now() + self.patience;
         let mut attempt = 0_u32;

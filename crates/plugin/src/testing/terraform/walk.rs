@@ -15,7 +15,7 @@ const AT_ONCE: usize = 10;
 /// The nodes of a walk, and those for which each waits.
 pub(super) type Nodes<N> = BTreeMap<N, BTreeSet<N>>;
 
-/// Visits each node after those that it waits for, at most ten at once. Those that wait for one that failed are left out.
+/// Visits each node after those that it waits for, at most ten at once. Leaves out the nodes that wait for one that failed.
 pub(super) async fn walk<'a, N: Ord + Clone>(
     mut waiting: Nodes<N>,
     stop: &CancellationToken,
@@ -76,7 +76,7 @@ pub(super) async fn walk<'a, N: Ord + Clone>(
     }
 }
 
-/// Resources begin in no particular order.
+/// Waits a random moment, so that resources begin in no particular order.
 pub(super) async fn somewhen() {
     tokio::time::sleep(Duration::from_micros(fastrand::u64(..3_000))).await;
 }
