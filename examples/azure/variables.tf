@@ -4,12 +4,12 @@ variable "key_vault_key_id" {
 }
 
 variable "vault_resource_id" {
-  description = "Resource id of the vault, for example azurerm_key_vault.lakehouse.id."
+  description = "Resource ID of the vault, for example azurerm_key_vault.lakehouse.id."
   type        = string
 }
 
 variable "workspace_resource_id" {
-  description = "Resource id of the workspace, for example azurerm_databricks_workspace.prod.id."
+  description = "Resource ID of the workspace, for example azurerm_databricks_workspace.prod.id."
   type        = string
 }
 

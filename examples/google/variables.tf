@@ -14,7 +14,7 @@ variable "workspace_project_number" {
 }
 
 variable "workspace_service_accounts" {
-  description = "Service accounts of the workspace, as db-1234567890123456@prod-gcp-us-east4.iam.gserviceaccount.com."
+  description = "Service accounts of the workspace, for example db-1234567890123456@prod-gcp-us-east4.iam.gserviceaccount.com."
   type        = list(string)
   default     = []
 }

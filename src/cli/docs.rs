@@ -6,16 +6,15 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::audit::AuditId;
-use crate::preflight::{Id, Suppression};
 use crate::provider::Dbxcmk;
-use crate::review::Rule;
 use tfplugin::function::Signature;
 use tfplugin::provider::Provider;
 use tfplugin::schema::{Attribute, Kind, Nesting, Presence, Schema};
 use tfplugin::types::Type;
 
 mod coverage;
+mod findings;
+mod links;
 
 /// `docs`
 #[derive(Debug, clap::Args)]
@@ -106,7 +105,10 @@ fn pages(directory: &Path) -> std::io::Result<BTreeMap<PathBuf, String>> {
     let examples = directory.join("examples");
     let mut pages = BTreeMap::new();
     pages.insert(PathBuf::from("index.md"), provider_page(&examples)?);
-    pages.insert(PathBuf::from("guides/findings.md"), findings_page());
+    pages.insert(
+        PathBuf::from("guides/findings.md"),
+        findings::page(&examples.join("findings.md"))?,
+    );
     pages.insert(
         PathBuf::from("guides/what-is-encrypted.md"),
         coverage::page(),
@@ -123,40 +125,42 @@ fn pages(directory: &Path) -> std::io::Result<BTreeMap<PathBuf, String>> {
         pages.insert(file("resources", resource.name()), page);
     }
     for source in Dbxcmk.data_sources() {
-        let example = example(
-            &examples
-                .join("data-sources")
-                .join(source.name())
-                .join("data-source.tf"),
+        let folder = examples.join("data-sources").join(source.name());
+        let mut page = schema_page(
+            (source.name(), "Data Source"),
+            source.schema(),
+            &folder,
+            "data-source.tf",
         )?;
-        let page = schema_page(source.name(), "Data Source", source.schema(), &example);
+        related(&mut page, source.name());
         pages.insert(file("data-sources", source.name()), page);
     }
     for list in Dbxcmk.list_resources() {
-        let example = example(
-            &examples
-                .join("list-resources")
-                .join(list.name())
-                .join("list-resource.tfquery.hcl"),
+        let folder = examples.join("list-resources").join(list.name());
+        let mut page = schema_page(
+            (list.name(), "List Resource"),
+            list.schema(),
+            &folder,
+            "list-resource.tfquery.hcl",
         )?;
-        let mut page = schema_page(list.name(), "List Resource", list.schema(), &example);
         page.push_str("\nLists need Terraform 1.14: `terraform query`, and `terraform query -generate-config-out=found.tf` for imports.\n");
         pages.insert(file("list-resources", list.name()), page);
     }
     for action in Dbxcmk.actions() {
-        let example = example(
-            &examples
-                .join("actions")
-                .join(action.name())
-                .join("action.tf"),
+        let folder = examples.join("actions").join(action.name());
+        let mut page = schema_page(
+            (action.name(), "Action"),
+            action.schema(),
+            &folder,
+            "action.tf",
         )?;
-        let mut page = schema_page(action.name(), "Action", action.schema(), &example);
         let _ = write!(
             page,
             "\nActions need Terraform 1.14: `terraform apply -invoke=action.{}.NAME`, or an `action_trigger` of a resource. With an older \
              Terraform or OpenTofu, use the [key command](../guides/key-command.md).\n",
             action.name()
         );
+        related(&mut page, action.name());
         pages.insert(file("actions", action.name()), page);
     }
     for function in Dbxcmk.functions() {
@@ -180,15 +184,55 @@ fn example(path: &Path) -> std::io::Result<String> {
         .map_err(|error| std::io::Error::new(error.kind(), format!("{}: {error}", path.display())))
 }
 
-fn front_matter(title: &str, description: &str) -> String {
-    let first = description.split("\n\n").next().unwrap_or_default();
-    format!("---\npage_title: \"{title}\"\nsubcategory: \"\"\ndescription: |-\n  {first}\n---\n")
+/// The callouts of a page (`~>`, `!>`), which stand below its description: what a reader must not overlook.
+fn notes(folder: &Path) -> std::io::Result<Option<String>> {
+    let path = folder.join("notes.md");
+    if path.exists() {
+        example(&path).map(Some)
+    } else {
+        Ok(None)
+    }
+}
+
+/// What a page says first. The description of a schema is for editors, too, so it says in further paragraphs what a page has as callouts.
+fn opening(description: &str, folder: &Path) -> std::io::Result<String> {
+    Ok(match notes(folder)? {
+        Some(notes) => format!("{}\n\n{notes}", first_paragraph(description)),
+        None => description.to_owned(),
+    })
+}
+
+fn first_paragraph(text: &str) -> &str {
+    text.split("\n\n").next().unwrap_or_default()
+}
+
+/// What is related to a page, if it is known.
+fn related(page: &mut String, name: &str) {
+    let links = links::related(name);
+    if !links.is_empty() {
+        page.push_str("\n## Related\n\n");
+    }
+    for (text, target) in links {
+        let _ = writeln!(page, "- [{text}]({target})");
+    }
+}
+
+fn front_matter(title: &str, subcategory: &str, description: &str) -> String {
+    let first = first_paragraph(description);
+    format!(
+        "---\npage_title: \"{title}\"\nsubcategory: \"{subcategory}\"\ndescription: |-\n  {first}\n---\n"
+    )
 }
 
 fn provider_page(examples: &Path) -> std::io::Result<String> {
     let schema = Dbxcmk.schema();
-    let mut page = front_matter("dbxcmk Provider", &schema.description);
-    let _ = write!(page, "\n# dbxcmk Provider\n\n{}\n", schema.description);
+    let mut page = front_matter("dbxcmk Provider", "", &schema.description);
+    let folder = examples.join("provider");
+    let _ = write!(
+        page,
+        "\n# dbxcmk Provider\n\n{}\n",
+        opening(&schema.description, &folder)?
+    );
     let _ = write!(
         page,
         "\n## Example Usage\n\n```terraform\n{}\n```\n",
@@ -197,90 +241,51 @@ fn provider_page(examples: &Path) -> std::io::Result<String> {
     let complete = example(&examples.join("complete/main.tf"))?;
     let _ = write!(
         page,
-        "\nThe whole way, from a key to a workspace that uses it:\n\n```terraform\n{complete}\n```\n"
+        "\nComplete example, from a key to a workspace that uses it:\n\n```terraform\n{complete}\n```\n"
     );
-    page.push_str(GUIDES);
+    page.push_str(links::GUIDES);
     schema_section(&mut page, &schema);
     Ok(page)
 }
 
-const GUIDES: &str = "
-## Guides
-
-- [Installation](guides/installation.md), the [permissions](guides/permissions.md) that it needs, and [OpenTofu](guides/opentofu.md)
-- [Your first key on AWS](guides/first-key.md), [on Google Cloud](guides/first-key-google.md) and [on Azure](guides/first-key-azure.md), and what it [encrypts and what not](guides/what-is-encrypted.md)
-- [Authentication](guides/authentication.md), proxies and certificates; [GovCloud](guides/govcloud.md)
-- [Cluster volumes](guides/cluster-volumes.md), [rotation](guides/rotation.md), and [layouts](guides/layouts.md) for many workspaces and accounts
-- Moving from [databricks/databricks](guides/migrate-from-databricks.md) and from \
-                      [aws_kms_key_policy](guides/migrate-from-aws-kms-key-policy.md)
-- [Reviewing pull requests](guides/pull-request-review.md) and [testing modules](guides/testing-modules.md)
-- [Watch your keys](guides/audit.md): an audit of a whole account
-- [Incident runbook](guides/incident-runbook.md), the [key command](guides/key-command.md), and [reliability](guides/reliability.md)
-- [What the proof examines](guides/what-the-proof-examines.md), [findings](guides/findings.md), [the policy command](guides/policy-command.md), [exit codes](guides/exit-codes.md), [Terraform versions](guides/terraform-versions.md), [performance](guides/performance.md)
-- [Threat model](guides/threat-model.md)
-";
-
-/// The guide on findings: every one that there is.
-fn findings_page() -> String {
-    let description = "Every finding of the proof and of the plan review: what it means, and whether you can ignore it.";
-    let mut page = front_matter("Findings", description);
-    page.push_str(
-        "\n# Findings\n\nBefore the provider attaches a key, it checks the key's state and policy, the key configuration, and the workspace: \
-         at plan as far as everything is known, and again right before the call. Each message ends with the ID of its finding in \
-         brackets.\n\n- An *error* stops the plan or apply, unless the provider has `preflight = \"warn\"`.\n- A *warning* never does. For \
-         keys that are attached already and do not change, the provider shows only what would be an error now, as a warning.\n- You can \
-         ignore some findings by their ID, for one resource or for all:\n\n```terraform\nprovider \"dbxcmk\" {\n  ignore_findings = \
-         [\"kms-key-no-rotation\"]\n}\n```\n\n[`terraform-provider-dbxcmk policy check`](policy-command.md) reports the same findings about a \
-         policy file, without a cloud.\n\n## Findings of the proof\n\n| ID | Finding | Severity | Can be ignored |\n|---|---|---|---|\n",
-    );
-    for id in Id::ALL {
-        let ignorable = if id.suppression() == Suppression::Allowed {
-            "yes"
-        } else {
-            "no"
-        };
-        let weight = id.severity_rule().in_words();
-        let _ = writeln!(
-            page,
-            "| [`{id}`](#{id}) | {} | {weight} | {ignorable} |",
-            id.title()
-        );
-    }
-    page.push_str(
-        "\n## Findings of the review\n\n[`terraform-provider-dbxcmk review`](pull-request-review.md) reports what a plan does to keys and \
-         workspaces. `--accept ID=REASON` accepts a finding.\n\n| ID | Finding |\n|---|---|\n",
-    );
-    for rule in Rule::ALL {
-        let _ = writeln!(page, "| [`{rule}`](#{rule}) | {} |", rule.title());
-    }
-    page.push_str(
-        "\n## Findings of the audit\n\n[`terraform-provider-dbxcmk audit`](audit.md) reports the findings of the proof for everything that has a \
-         key, and these of its own. An `exception` of its policy file accepts a finding.\n\n| ID | Finding | Severity |\n|---|---|---|\n",
-    );
-    for id in AuditId::ALL {
-        let weight = id.gravity().word();
-        let _ = writeln!(page, "| [`{id}`](#{id}) | {} | {weight} |", id.title());
-    }
-    for id in Id::ALL {
-        let _ = write!(page, "\n## {id}\n\n{}. {}\n", id.title(), id.text());
-    }
-    for rule in Rule::ALL {
-        let _ = write!(page, "\n## {rule}\n\n{}. {}\n", rule.title(), rule.text());
-    }
-    for id in AuditId::ALL {
-        let _ = write!(page, "\n## {id}\n\n{}. {}\n", id.title(), id.text());
-    }
-    page
-}
+/// The examples of a resource, each with its heading: by cloud, then the usual layouts. A resource has those that differ for it.
+const LAYOUTS: [(&str, &str); 9] = [
+    ("AWS", "resource.tf"),
+    ("Google Cloud", "resource-google.tf"),
+    ("Azure", "resource-azure.tf"),
+    ("Managed services alone", "resource-managed-services.tf"),
+    ("Two keys", "resource-two-keys.tf"),
+    ("Without cluster volumes", "resource-no-cluster-volumes.tf"),
+    ("A key in another AWS account", "resource-other-account.tf"),
+    (
+        "Tables of Unity Catalog in other buckets",
+        "resource-unity-catalog.tf",
+    ),
+    ("A workspace that has its keys already", "resource-adopt.tf"),
+];
 
 fn resource_page(name: &str, schema: &Schema, examples: &Path) -> std::io::Result<String> {
-    let mut page = front_matter(&format!("{name} Resource - dbxcmk"), &schema.description);
-    let _ = write!(page, "\n# {name} (Resource)\n\n{}\n", schema.description);
+    let mut page = front_matter(
+        &format!("{name} Resource - dbxcmk"),
+        "",
+        &schema.description,
+    );
     let _ = write!(
         page,
-        "\n## Example Usage\n\n```terraform\n{}\n```\n",
-        example(&examples.join("resource.tf"))?
+        "\n# {name} (Resource)\n\n{}\n",
+        opening(&schema.description, examples)?
     );
+    page.push_str("\n## Example Usage\n");
+    for (heading, file) in LAYOUTS {
+        let path = examples.join(file);
+        if path.exists() {
+            let _ = write!(
+                page,
+                "\n### {heading}\n\n```terraform\n{}\n```\n",
+                example(&path)?
+            );
+        }
+    }
     schema_section(&mut page, schema);
     let _ = write!(
         page,
@@ -309,20 +314,34 @@ fn resource_page(name: &str, schema: &Schema, examples: &Path) -> std::io::Resul
         example(&examples.join("errors.md"))?
     );
     page.push_str("\nFindings about keys and workspaces are in the [guide on findings](../guides/findings.md).\n");
+    related(&mut page, name);
     Ok(page)
 }
 
-/// A page about a data source or a list: its arguments, and its results.
-fn schema_page(name: &str, kind: &str, schema: &Schema, example: &str) -> String {
-    let mut page = front_matter(&format!("{name} {kind} - dbxcmk"), &schema.description);
-    let _ = write!(page, "\n# {name} ({kind})\n\n{}\n", schema.description);
-    let _ = write!(page, "\n## Example Usage\n\n```terraform\n{example}\n```\n");
+/// A page about a data source, a list or an action: its arguments, and its results.
+fn schema_page(
+    (name, kind): (&str, &str),
+    schema: &Schema,
+    examples: &Path,
+    file: &str,
+) -> std::io::Result<String> {
+    let mut page = front_matter(&format!("{name} {kind} - dbxcmk"), "", &schema.description);
+    let _ = write!(
+        page,
+        "\n# {name} ({kind})\n\n{}\n",
+        opening(&schema.description, examples)?
+    );
+    let _ = write!(
+        page,
+        "\n## Example Usage\n\n```terraform\n{}\n```\n",
+        example(&examples.join(file))?
+    );
     schema_section(&mut page, schema);
-    page
+    Ok(page)
 }
 
 fn function_page(name: &str, signature: &Signature, example: &str) -> String {
-    let mut page = front_matter(&format!("{name} function - dbxcmk"), &signature.summary);
+    let mut page = front_matter(&format!("{name} function - dbxcmk"), "", &signature.summary);
     let parameters: Vec<String> = signature
         .parameters
         .iter()
@@ -351,8 +370,23 @@ fn function_page(name: &str, signature: &Signature, example: &str) -> String {
             parameter.description
         );
     }
+    result_section(&mut page, &signature.result);
     page.push_str("\nProvider functions need Terraform 1.8.\n");
+    related(&mut page, name);
     page
+}
+
+/// What a function returns; of an object, every attribute.
+fn result_section(page: &mut String, result: &Type) {
+    let _ = write!(page, "\n## Return Type\n\n{}", type_name(result));
+    if let Type::Object { attributes, .. } = result {
+        page.push_str(" with these attributes:\n\n");
+        for (name, ty) in attributes {
+            let _ = writeln!(page, "- `{name}` ({})", type_name(ty));
+        }
+    } else {
+        page.push('\n');
+    }
 }
 
 fn schema_section(page: &mut String, schema: &Schema) {

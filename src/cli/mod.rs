@@ -15,9 +15,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Attaches customer-managed keys to Databricks workspaces safely.
+/// Customer-managed keys (CMK) for Databricks workspaces: a Terraform provider, and commands for people.
 ///
-/// This program is a Terraform provider: without a subcommand, Terraform starts it.
+/// `dbxcmk` is a short name for the provider's own program. Without a subcommand, Terraform starts it.
 #[derive(Debug, Parser)]
 #[command(
     name = "terraform-provider-dbxcmk",

@@ -289,7 +289,7 @@ catalog! {
         "A workspace can use only keys of its own tenant.";
     AzureVaultRegion "azure-vault-region" Error Refused "The vault is in another region than the workspace"
         "For managed disks, the vault must be in the region of the workspace.";
-    AzureVaultNetwork "azure-vault-network" Error Refused "The network rules of the vault shut Databricks out"
+    AzureVaultNetwork "azure-vault-network" Error Refused "The vault's network rules block Databricks"
         "Azure Databricks, Azure Storage and Azure Disk Storage reach the key as trusted services of Microsoft.";
     AzurePrincipalMissing "azure-principal-missing" Error Refused by_policy Resolves "A principal that needs the key is not allowed to use it"
         "The message names the principal and the command. `dbxcmk_key_policy` grants it.";

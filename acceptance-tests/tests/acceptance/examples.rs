@@ -93,6 +93,100 @@ resource "terraform_data" "key" {{
     }
 }
 
+/// What an example of a layout refers to besides itself.
+fn with_literals(text: &str) -> String {
+    const KEY: &str =
+        "\"arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab\"";
+    let quoted = |text: &str| format!("\"{text}\"");
+    let is_azure = text.contains("azure = {");
+    let configuration = if is_azure {
+        quoted(&dbxcmk_sandbox::azure::key_id(dbxcmk_sandbox::azure::VAULT))
+    } else {
+        quoted("c1000000-0000-4000-8000-000000000001")
+    };
+    let mut replaced = vec![
+        (
+            "dbxcmk_key_configuration.lakehouse.gcp.service_account_email".to_owned(),
+            quoted("cmk-1@databricks-control-plane.iam.gserviceaccount.com"),
+        ),
+        (
+            "data.google_project.workspace.number".to_owned(),
+            quoted("123456789012"),
+        ),
+        (
+            "google_kms_crypto_key.lakehouse.id".to_owned(),
+            quoted(acceptance_tests::google::KEY),
+        ),
+        (
+            "azurerm_key_vault_key.lakehouse.versionless_id".to_owned(),
+            quoted(&dbxcmk_sandbox::azure::key_id(dbxcmk_sandbox::azure::VAULT)),
+        ),
+        (
+            "azurerm_key_vault.lakehouse.id".to_owned(),
+            quoted(&dbxcmk_sandbox::azure::vault_id(
+                dbxcmk_sandbox::azure::VAULT,
+            )),
+        ),
+        (
+            "azurerm_databricks_workspace.prod.id".to_owned(),
+            quoted(&dbxcmk_sandbox::azure::workspace_id()),
+        ),
+        (
+            "aws_iam_role.tables.arn".to_owned(),
+            quoted(dbxcmk_sandbox::ROLE_ARN),
+        ),
+        ("var.key_arn".to_owned(), KEY.to_owned()),
+    ];
+    for name in ["lakehouse", "services", "storage", "tables"] {
+        replaced.push((
+            format!("dbxcmk_key_configuration.{name}.id"),
+            configuration.clone(),
+        ));
+        replaced.push((
+            format!("dbxcmk_key_policy.{name}.aws.key_arn"),
+            KEY.to_owned(),
+        ));
+        replaced.push((format!("aws_kms_key.{name}.arn"), KEY.to_owned()));
+    }
+    let text: String = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("depends_on"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    replaced
+        .iter()
+        .fold(text, |text, (name, value)| text.replace(name, value))
+}
+
+/// Each layout on the page of a resource, on each cloud, is a configuration that the provider takes.
+#[test]
+fn every_layout_of_a_resource_is_valid() {
+    let mut count = 0;
+    for name in [
+        "dbxcmk_key_policy",
+        "dbxcmk_key_configuration",
+        "dbxcmk_workspace_binding",
+    ] {
+        let folder = checkout().join("examples/resources").join(name);
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let file = path.file_name().unwrap().to_string_lossy().into_owned();
+            if !file.starts_with("resource-") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            if text.contains("import {") && !has("import blocks", (1, 5)) {
+                continue;
+            }
+            let workdir = acceptance_tests::harness::Workdir::without_services();
+            workdir.configuration(&format!("{HEAD}{}", with_literals(&text)));
+            workdir.validate();
+            count += 1;
+        }
+    }
+    assert!(count >= 14, "only {count} layouts were found");
+}
+
 #[test]
 fn the_import_examples_are_what_import_takes() {
     for (name, resource) in [

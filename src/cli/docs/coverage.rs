@@ -7,19 +7,35 @@ use crate::requirements::coverage::{Cover, DataKind, Existing};
 use crate::requirements::{kinds, transition};
 use crate::vocabulary::{Cloud, UseCase};
 
+/// What a key encrypts, and through what.
+const LAYERS: &str = "```text
+ 1  your key          AWS KMS, Cloud KMS, Key Vault: rotated and revoked by you
+        │ wraps
+ 2  data keys         one for an object, a volume or a workspace; cached for a while
+        │ encrypt
+ 3  data              notebooks, secrets, queries   │  workspace bucket   │  volumes of classic compute
+                      managed services key          │  storage key        │  storage key; on Azure a key for managed disks
+```
+";
+
 const CLOUDS: [Cloud; 3] = [Cloud::Aws, Cloud::Gcp, Cloud::Azure];
 
 /// Writes the page "What is encrypted, and what is not".
 pub(super) fn page() -> String {
     let description = "Each kind of data of a workspace, its location, the key that encrypts it, and what becomes of data from before \
          the key.";
-    let mut page = front_matter("What is encrypted - dbxcmk", description);
+    let mut page = front_matter("What is encrypted - dbxcmk", "Start", description);
     page.push_str(
         "\n# What is encrypted, and what is not\n\nThis page summarizes the documentation of Databricks; each row links to its page. The \
          data source [`dbxcmk_workspace_encryption`](../data-sources/workspace_encryption.md) reports the same for one of your \
-         workspaces and its keys.\n\n- Where you set no key, data is encrypted at rest with keys that you do not control.\n- A key does \
-         not encrypt data directly: it encrypts data keys. While the key is disabled, Databricks cannot decrypt them after the cached \
-         ones expire.\n- Most data from before a key stays under its former encryption: see \
+         workspaces and its keys.\n\n",
+    );
+    page.push_str(LAYERS);
+    page.push_str(
+        "\n- Where you set no key, data is encrypted at rest with keys that you do not control.\n- A key does \
+         not encrypt data directly: it encrypts data keys (envelope encryption). The key itself stays in the key service. While the key is \
+         disabled, Databricks cannot decrypt the data keys after the cached ones expire.\n- You decide who may use the key, when it rotates, and when \
+         it is revoked: this is also called \"bring your own key\" (BYOK).\n- Most data from before a key stays under its former encryption: see \
          [below](#data-from-before-the-key).\n- A workspace with only serverless compute, or with default storage, has no storage in your \
          account. Its managed services key covers the default storage, and a storage key has no effect. Catalogs on default storage have \
          their own keys.\n\nThe column *Key* says which key covers the data:\n\n- *in part*: the key covers only what the notes say, so \

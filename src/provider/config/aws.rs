@@ -59,7 +59,7 @@ pub(super) fn attributes() -> Vec<Attribute> {
         Attribute::string("external_id")
             .describe("External ID that the trust policy of the role asks for."),
         Attribute::duration("duration")
-            .describe("How long the session lasts, as `1h`. Default: `15m`."),
+            .describe("How long the session lasts, for example `1h`. Default: `15m`."),
     ];
     vec![
         Attribute::string("region").describe(

@@ -70,7 +70,7 @@ pub(super) fn attributes() -> Vec<Attribute> {
         ),
         said(
             "subscription_id",
-            "Subscription in which to look for vaults, beside that of the workspace.",
+            "Subscription in which to look for vaults, in addition to that of the workspace.",
             "environment variable `ARM_SUBSCRIPTION_ID`",
         ),
         said(

@@ -153,8 +153,8 @@ fn check_services(block: &str, services: &[&str], value: &Value) -> Result<(), P
 /// The schema of the provider block.
 pub fn schema() -> Schema {
     Schema::new(
-        "Attaches customer-managed keys (CMK) to Databricks workspaces safely: plan and apply prove from the key's state \
-         and policy that Databricks can use the key before the provider attaches it.",
+        "Customer-managed keys (CMK, \"bring your own key\") for Databricks workspaces on AWS, Google Cloud and Azure. Plan and apply prove from \
+         the key's state and access rules that Databricks can use the key, before the provider attaches it.",
         vec![
             Attribute::string("host")
                 .format::<HostText>("Invalid account host")

@@ -95,14 +95,14 @@ impl DataSource for KeyPolicyDocumentDataSource {
                 "ARN of the role with which Databricks launches clusters. Adds the statement for cluster volumes (EBS).",
             ),
             Attribute::bool("include_grants")
-                .describe("Whether to add the statement for grants, which older Databricks documentation shows. Default: `false`."),
+                .describe("Whether to add the statement for grants. Older Databricks documentation shows it, and the present one does not. Default: `false`."),
             Attribute::string_set("storage_credential_role_arns").format::<RoleArn>("Invalid role ARN").describe(
                 "ARNs of the roles of storage credentials, for tables of Unity Catalog in buckets that the key encrypts. With the use case \
                  `UNITY_CATALOG`.",
             ),
         ];
         Schema::new(
-            "The statements with which Databricks may use a KMS key, and a whole key policy with them, to use where you \
+            "Builds a complete key policy that lets Databricks use a KMS key, and its statements alone, for where you \
              manage the policy, for example in `aws_kms_key.policy`. This data source makes no API calls and needs no \
              credentials.",
             vec![

@@ -55,8 +55,7 @@ pub fn attributes() -> Vec<Attribute> {
             .required()
             .format::<VaultKeyId>("Invalid key identifier")
             .describe(
-                "Identifier of the key in Key Vault or Managed HSM (`azurerm_key_vault_key.….versionless_id`). The switch and the impact are about all its versions, \
-                 also if it names one.",
+                "Identifier of the key in Key Vault or Managed HSM (`azurerm_key_vault_key.….versionless_id`). Always applies to all versions of the key.",
             ),
     ];
     vec![

@@ -221,7 +221,7 @@ fn what_would_fail_is_refused_at_plan() {
                         json!("None");
                 });
             },
-            "The network rules of the vault shut Databricks out",
+            "The vault's network rules block Databricks",
             "--bypass AzureServices",
         ),
         (
@@ -232,7 +232,7 @@ fn what_would_fail_is_refused_at_plan() {
                         json!("SecuredByPerimeter");
                 });
             },
-            "The network rules of the vault shut Databricks out",
+            "The vault's network rules block Databricks",
             "perimeter",
         ),
         (

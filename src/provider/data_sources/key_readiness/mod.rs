@@ -228,7 +228,7 @@ impl DataSource for KeyReadinessDataSource {
             Attribute::string("principal").computed().describe("Who needs it, as a key policy names them."),
             Attribute::string("databricks_account_id")
                 .computed()
-                .describe("For which Databricks account; null when the caller is the cross-account role."),
+                .describe("Databricks account that makes the call; null when the caller is the cross-account role."),
             Attribute::string("action").computed().describe("The KMS action."),
             Attribute::string("reason").computed().describe("What it is needed for."),
             Attribute::string("standing").computed().describe(

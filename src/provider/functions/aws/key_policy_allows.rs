@@ -29,13 +29,17 @@ impl Function for KeyPolicyAllowsFunction {
                 parameter(
                     "principal",
                     Type::String,
-                    "Who asks: the ARN of a role, user, session or account root.",
+                    "Caller: the ARN of a role, user, session or account root.",
                 ),
-                parameter("action", Type::String, "For what, as `kms:Decrypt`."),
+                parameter(
+                    "action",
+                    Type::String,
+                    "Action, for example `kms:Decrypt`.",
+                ),
                 parameter(
                         "context",
                         Type::map(Type::String),
-                        "Context keys of the request, as `{ \"kms:ViaService\" = \"ec2.eu-central-1.amazonaws.com\" }`. What is not named is not \
+                        "Context keys of the request, for example `{ \"kms:ViaService\" = \"ec2.eu-central-1.amazonaws.com\" }`. A key that you leave out is not \
                          known; null for none.",
                     ).allow_null(),
             ], Type::object([

@@ -43,8 +43,8 @@ impl Function for KeyPolicyStatementsFunction {
                 )),
             ], Type::String)
 .summary("The key policy statements that Databricks needs")
-.describe("The documented statements with which Databricks may use a KMS key, as a JSON list. The same as \
-                          `dbxcmk_key_policy` puts.")
+.describe("The documented statements with which Databricks may use a KMS key, as a JSON list. \
+                          `dbxcmk_key_policy` adds the same statements.")
     }
 
     fn call(&self, arguments: &[Value]) -> Result<Value, FunctionError> {

@@ -26,8 +26,8 @@ impl Function for MergeKeyPolicyFunction {
             ], Type::String)
 .summary("A key policy with statements in it")
 .describe("Adds statements to a key policy. One that means the same as one of the policy is not added again; one with the Sid of \
-                          another statement of the policy takes its place. Everything else stays byte for byte as it is. What KMS would not take \
-                          is an error.")
+                          another statement of the policy takes its place. Everything else stays byte for byte as it is. Fails if KMS would \
+                          reject the result.")
     }
 
     fn call(&self, arguments: &[Value]) -> Result<Value, FunctionError> {

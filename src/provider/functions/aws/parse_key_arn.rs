@@ -32,7 +32,7 @@ pub fn parse_key_arn() -> impl Function {
     })
     .summary("The parts of a KMS key's ARN")
     .describe(
-        "Takes the ARN of a KMS key apart. An alias, or the ARN of anything else, is an error that says what was expected.",
+        "Splits the ARN of a KMS key into its parts. An alias, or the ARN of anything else, is an error that says what was expected.",
     )
     .about("arn", "ARN of a KMS key.")
 }

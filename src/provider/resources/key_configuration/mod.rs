@@ -331,8 +331,8 @@ impl Resource for KeyConfigurationResource {
 
     fn schema(&self) -> Schema {
         Schema::new(
-            "A customer-managed key as the Databricks account knows it. Before the provider creates it, it proves from the key's state and \
-             policy that Databricks can use the key. The API cannot change a configuration, so every change except that of the alias \
+            "Registers a customer-managed key with the Databricks account. Before the provider does so, it proves from the key's state and \
+             policy that Databricks can use the key. The API cannot change a configuration, so every change except to `key_alias` \
              replaces it. The provider never deletes a configuration that a workspace uses.",
             vec![
                 Attribute::string("id").computed().stable().describe("ID of the configuration, a UUID; on Azure the identifier of the key."),

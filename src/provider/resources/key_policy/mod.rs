@@ -233,12 +233,11 @@ impl Resource for KeyPolicyResource {
 
     fn schema(&self) -> Schema {
         Schema::new(
-            "Allows Databricks to use a key: on AWS it adds the documented statements to the key policy, on Google Cloud it adds the service \
-             accounts to the IAM policy of the key, on Azure it gives AzureDatabricks and the identities of the workspace access in the way that \
-             the vault has it, and keeps them there. It owns nothing else \
-             of the policy. It leaves statements of others exactly as they are, and adopts documented statements that are there already. It \
-             refuses a plan when the policy would lock you out, when KMS would reject it, or when a workspace would lose access to its \
-             key.\n\nDo not combine it with `aws_kms_key_policy`, or with `policy` of `aws_kms_key`, on the same key: those write the whole \
+            "Lets Databricks use a key, and keeps it so. On AWS it manages the documented statements of the key policy, on Google Cloud the \
+             members of the key's IAM policy, on Azure the access of AzureDatabricks and of the identities of the workspace, by role \
+             assignments or access policies as the vault uses them. It owns nothing else there: it leaves what others added exactly as it is, \
+             and adopts documented statements that are there already. It refuses a plan when the policy would lock you out, when KMS would \
+             reject it, or when a workspace would lose access to its key.\n\nDo not combine it with `aws_kms_key_policy`, or with `policy` of `aws_kms_key`, on the same key: those write the whole \
              policy on every change. Let `aws_kms_key` ignore changes of `policy`.",
             vec![
                 Attribute::string("id").computed().stable().describe("ARN of the key, its name in Cloud KMS, or its identifier on Azure."),

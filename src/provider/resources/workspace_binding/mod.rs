@@ -304,8 +304,8 @@ impl Resource for WorkspaceBindingResource {
                     .stable()
                     .format::<WorkspaceId>("Invalid workspace ID")
                     .describe(
-                        "ID of the workspace, a number. Required on AWS and Google Cloud; on Azure the provider reads it. A change means another \
-                         binding; the provider never replaces a workspace.",
+                        "ID of the workspace, a number. Required on AWS and Google Cloud; on Azure the provider reads it. Changing it \
+                         makes a binding for the other workspace; the provider never replaces a workspace.",
                     ),
                 Attribute::string("managed_services_key_configuration_id")
                     .format::<KeyReference>("Invalid key configuration ID")
@@ -313,7 +313,7 @@ impl Resource for WorkspaceBindingResource {
                     .describe(
                         "Key configuration for managed services: notebooks, secrets, queries and their history, Git credentials, and \
                         similar data that is written after the attach. Existing data keeps its encryption until it changes. You can set \
-                        it and later change it (rotation: keep the old key enabled for 24 hours), but not remove it.",
+                        it and later change it (rotation: keep the former key enabled for 24 hours), but not remove it.",
                     ),
                 Attribute::string("storage_key_configuration_id")
                     .format::<KeyReference>("Invalid key configuration ID")
@@ -330,7 +330,7 @@ impl Resource for WorkspaceBindingResource {
                     .same_meaning(azure::stays_at_its_version)
                     .describe(
                         "Key configuration for the managed disks of classic compute. Only on Azure. You can set it and later change it, but not \
-                         remove it. Azure asks that no compute runs in the workspace meanwhile.",
+                         remove it. Azure requires that no compute runs in the workspace during the change.",
                     ),
                 Attribute::object("azure", azure::attributes()).describe("The workspace on Azure. Set it instead of `workspace_id`."),
                 Attribute::duration("settle_time").quiet().describe(
@@ -339,7 +339,7 @@ impl Resource for WorkspaceBindingResource {
                      `0s`, three reads in a row are enough, and a later revert shows only in the next plan.",
                 ),
                 Attribute::duration("wait_for_compute").quiet().describe(
-                    "How long to wait for running compute, as `30m`. Databricks does not change the keys of a workspace while \
+                    "How long to wait for running compute, for example `30m`. Databricks does not change the keys of a workspace while \
                      classic compute runs in it. The wait counts towards the timeout of the operation. Default: `0s`: the apply \
                      fails and lists what to stop.",
                 ),

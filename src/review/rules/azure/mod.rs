@@ -212,7 +212,7 @@ fn vault(gathered: &mut Gathered<'_>, change: &ResourceChange) {
             Said {
                 id: Rule::KeyDisabled,
                 level: Level::Error,
-                summary: "The network rules of a vault shut Databricks out".to_owned(),
+                summary: "The network rules of a vault block Databricks".to_owned(),
                 detail: format!(
                     "{listed}: used by {used}. Azure Databricks, Azure Storage and Azure Disk Storage reach the keys as trusted services of \
                      Microsoft."

@@ -73,7 +73,8 @@ pub(super) fn attributes() -> Vec<Attribute> {
             "Whether the role may use the key for cluster volumes. Default: `true` when `cross_account_role_arn` is set.",
         ),
         Attribute::bool("include_grants").default_value(Value::Bool(false)).describe(
-            "Whether to add the statement for grants on the workspace bucket, which older Databricks documentation shows. Default: `false`.",
+            "Whether to add the statement for grants on the workspace bucket. Older Databricks documentation shows it, and the present one does not; set it only if \
+             Databricks asks you to. Default: `false`.",
         ),
         Attribute::string_set("storage_credential_role_arns").format::<RoleArn>("Invalid role ARN").describe(
             "ARNs of the roles of storage credentials (`databricks_storage_credential`), with which Unity Catalog reads and writes tables in buckets \

@@ -57,7 +57,7 @@ pub(super) fn attributes() -> Vec<Attribute> {
         Attribute::bool("grant_managed_disks_access")
             .default_value(Value::Bool(true))
             .describe(
-                "Whether the provider gives the disk encryption set, which the first attach creates, the use of the key. With `false`, clusters do \
+                "Whether the provider grants the key to the disk encryption set, which the first attach creates. With `false`, clusters do \
                  not start until somebody else does. Where the set has lost its access, a refresh shows `false`, and the apply gives it again. \
                  Default: `true`.",
             ),
