@@ -466,7 +466,8 @@ impl AzureKeys {
         .await
     }
 
-    /// The same question, when the key policy of the run may have made identities that did not exist when it was put first.
+    /// The same question with the identities that the workspace has now: a key policy of the run may have made some since the first
+    /// answer.
     async fn asked_again(&self, case: &AzureKeyCheck, question: Question) -> Question {
         let (Some(roles), Some(id)) = (case.roles, &question.workspace) else {
             return question;
@@ -484,8 +485,10 @@ impl AzureKeys {
         }
     }
 
-    /// The same question with the identities that the workspace has now: a key policy of the run
-    /// may have made some since the first answer.
+    /// The workspaces that use a key, in every subscription that the caller sees.
+    ///
+    /// # Errors
+    /// When Azure lists no subscription, or the workspaces of none.
     pub async fn users(&self, key: &VaultKeyId) -> Result<AzureUsers, AzureError> {
         self.users_of_keys(|own| own.is_same_key(key)).await
     }
