@@ -15,7 +15,7 @@ pub enum AttachedVaultKey {
     None,
     /// The workspace has this key, with or without a version.
     Known(VaultKeyId),
-    /// Databricks shows a text here that does not name a key; this is the text. It is not the same
+    /// The workspace shows a text here that does not name a key; this is the text. It is not the same
     /// as no key.
     Unreadable(String),
 }

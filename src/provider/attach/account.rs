@@ -253,7 +253,7 @@ impl Platform for AccountWorkspace<'_> {
             .filter(|message| !message.is_empty())
     }
 
-    /// Databricks takes longer for a workspace in a network of the customer.
+    /// The time depends on who manages the network of the workspace: Databricks or the customer.
     fn usual_time(&self, now: &Workspace) -> &'static str {
         match now.network_id.as_deref() {
             None | Some("") => {
