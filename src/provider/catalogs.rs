@@ -8,20 +8,15 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use url::Url;
 
+use super::account::DatabricksAccount;
 use super::cache::{Watched, live};
-use super::client::Client;
 use super::diagnose::{Unavailable, unavailable};
-use super::keys::key_of;
 use crate::databricks::auth::WorkspaceHost;
 use crate::databricks::unity::{CatalogKey, Gap, Metastore, MetastoreCatalogs, Through};
 use crate::databricks::{Account, Error};
 use crate::network::side_by_side;
 use crate::preflight::Stage;
-use crate::preflight::binding::ConfigurationKey;
-use crate::vocabulary::azure::VaultKeyId;
-use crate::vocabulary::{Cloud, Key, WorkspaceStatus};
-use tfplugin::context::Context;
-use tfplugin::diagnostics::Diagnostic;
+use crate::vocabulary::WorkspaceStatus;
 
 /// A catalog of Unity Catalog that has a key of its own.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,8 +89,8 @@ impl Catalogs {
         self.with_key(|own| own.eq_ignore_ascii_case(id))
     }
 
-    /// Those of the catalogs that `is_it` means, with the gaps.
-    fn only(&self, is_it: impl Fn(&str) -> bool) -> Self {
+    /// These catalogs, and what was not seen of any.
+    pub fn only(&self, is_it: impl Fn(&str) -> bool) -> Self {
         Self {
             keyed: self.with_key(is_it),
             gaps: self.gaps.clone(),
@@ -159,26 +154,25 @@ impl CatalogReads {
         }
     }
 
-    /// The catalogs: for a plan, from a read of this run; for an apply, from one of the last minute. The
-    /// first caller reads, and the others wait for it.
-    pub async fn get(&self, client: &Client, stage: Stage) -> Arc<Catalogs> {
+    /// The catalogs, as this run has read them; for an apply, as a read shows them that is young enough.
+    pub async fn get(&self, databricks: &DatabricksAccount, stage: Stage) -> Arc<Catalogs> {
         let earliest = match stage {
             Stage::Plan => self.started,
             Stage::Apply => live().max(self.started),
         };
         // A read that began in the very moment in which the run did belongs to the run.
         let before = earliest - std::time::Duration::from_nanos(1);
-        let read = || async { Arc::new(self.fetch(client).await) };
+        let read = || async { Arc::new(self.fetch(databricks).await) };
         self.read.after(before, read).await.value
     }
 
-    /// The catalogs, from a read that begins now. Callers that ask at the same time share it.
-    pub async fn now(&self, client: &Client) -> Arc<Catalogs> {
-        let read = || async { Arc::new(self.fetch(client).await) };
+    /// The catalogs as a read shows them that begins now. Those who ask at the same time share it.
+    pub async fn now(&self, databricks: &DatabricksAccount) -> Arc<Catalogs> {
+        let read = || async { Arc::new(self.fetch(databricks).await) };
         self.read.after(Instant::now(), read).await.value
     }
 
-    async fn fetch(&self, client: &Client) -> Catalogs {
+    async fn fetch(&self, databricks: &DatabricksAccount) -> Catalogs {
         let gap = |why: String, permission: Option<&str>| Gap {
             what: "Catalogs of Unity Catalog".to_owned(),
             why,
@@ -188,11 +182,11 @@ impl CatalogReads {
             let why = "The provider does not read catalogs, because `read_catalogs` is false.";
             return Catalogs::unseen(gap(why.to_owned(), None));
         }
-        let account = match client.account().await {
+        let account = match databricks.connected().await {
             Ok(account) => account,
             Err(why) => return Catalogs::unseen(gap(no_account(&why), None)),
         };
-        match self.metastores(client, account).await {
+        match self.metastores(databricks, account).await {
             Ok(all) => Catalogs::of(all),
             Err(error) => {
                 let is_refused = error.api().is_some_and(|one| one.status == 403);
@@ -204,7 +198,7 @@ impl CatalogReads {
 
     async fn metastores(
         &self,
-        client: &Client,
+        databricks: &DatabricksAccount,
         account: &Account,
     ) -> Result<Vec<MetastoreCatalogs>, Error> {
         let metastores = account.metastores().await?;
@@ -212,7 +206,7 @@ impl CatalogReads {
             return Ok(Vec::new());
         }
         let all = metastores.into_iter().map(|metastore| async {
-            let ways = self.ways(client, account, &metastore).await?;
+            let ways = self.ways(databricks, account, &metastore).await?;
             Ok(MetastoreCatalogs::read(account, metastore, &ways).await)
         });
         side_by_side(all).await.into_iter().collect()
@@ -221,12 +215,12 @@ impl CatalogReads {
     /// The workspaces through which the provider can read a metastore; those that run come first, and in an order that does not change.
     async fn ways(
         &self,
-        client: &Client,
+        databricks: &DatabricksAccount,
         account: &Account,
         metastore: &Metastore,
     ) -> Result<Vec<Through>, Error> {
         let assigned = account.workspaces_of_metastore(&metastore.metastore_id);
-        let (assigned, known) = tokio::join!(assigned, client.reads().workspaces(account));
+        let (assigned, known) = tokio::join!(assigned, databricks.reads().workspaces(account));
         let (mut assigned, known) = (assigned?, known?);
         assigned.sort();
         let way = |id| {
@@ -252,70 +246,10 @@ fn no_account(why: &Unavailable) -> String {
     format!("They are read through the Databricks account: {why}.")
 }
 
-/// The catalogs that have a key, whatever its cloud: on AWS and Google Cloud by its key configurations, on Azure by its identifier. A configuration
-/// whose key the provider cannot read, or that the account does not list, may be one of this key.
-pub async fn with_key(client: &Client, key: &Key, stage: Stage) -> Catalogs {
-    let all = client.catalogs(stage).await;
-    if let Key::Azure(key) = key {
-        return all.only(|own| is_vault_key(own, key));
-    }
-    if all.keyed().is_empty() {
-        return Catalogs::clone(&all);
-    }
-    let configurations = match client.account().await {
-        Ok(account) => client.reads().configurations(account).await.ok(),
-        Err(_) => None,
-    };
-    all.only(|id| {
-        // An identifier of Azure never names a key configuration.
-        if Key::cloud_by_form(id) == Some(Cloud::Azure) {
-            return false;
-        }
-        let found = configurations.as_ref().map(|all| all.get(id));
-        match found {
-            Some(Some(remote)) => match key_of(remote) {
-                ConfigurationKey::Known { key: own, .. } => own == *key,
-                ConfigurationKey::Elsewhere(..) => false,
-                ConfigurationKey::Unreadable(_) | ConfigurationKey::Missing => true,
-            },
-            Some(None) | None => true,
-        }
-    })
-}
-
-/// Whether a catalog on Azure has a key; an identifier that the provider cannot parse may be of any key.
-fn is_vault_key(own: &str, key: &VaultKeyId) -> bool {
-    match own.parse::<VaultKeyId>() {
-        Ok(own) => own.versionless() == key.versionless(),
-        Err(_) => Key::cloud_by_form(own) == Some(Cloud::Azure),
-    }
-}
-
-/// The gaps as lines of a list, each with the right that would close it.
+/// What was not seen, as lines of a list; each with the right that would show it.
 pub fn gaps_in_words(gaps: &[Gap]) -> String {
     let line = |gap: &Gap| format!("  - {}: {}{}", gap.what, gap.why, gap.needs());
     gaps.iter().map(line).collect::<Vec<_>>().join("\n")
-}
-
-/// Warns once in a run that the provider did not see all catalogs, and of what may follow. `what`: what takes something
-/// away, as `The key configuration c1… is to be destroyed`.
-pub fn warn_of_gaps(cx: &Context<Client>, what: &str, gaps: &[Gap]) {
-    if gaps.is_empty()
-        || !cx
-            .client()
-            .run()
-            .is_first_report("catalogs not seen".to_owned())
-    {
-        return;
-    }
-    cx.warn(Diagnostic::warning(
-        "The provider did not see all catalogs",
-        format!(
-            "{what}. A catalog of Unity Catalog can use a key too, and would lose access to its data. The provider has not seen:\n{}\n\nCheck in \
-             Catalog Explorer that no catalog uses it. In the provider block, `read_catalogs = false` ends these reads, but not this question.",
-            gaps_in_words(gaps)
-        ),
-    ));
 }
 
 #[cfg(test)]
@@ -362,25 +296,6 @@ mod tests {
         assert_eq!(named, ["catalog/m1/sealed"]);
         assert_eq!(all.keyed().len(), 2);
         assert!(all.using("c3").is_empty());
-        Ok(())
-    }
-
-    /// Each row: the key that a catalog shows, and whether it may be the key in question.
-    #[test]
-    fn a_key_of_a_vault_is_the_same_in_every_version() -> Result<(), Box<dyn std::error::Error>> {
-        let key: VaultKeyId = "https://acme.vault.azure.net/keys/main".parse()?;
-        let rows = [
-            ("https://acme.vault.azure.net/keys/main", true),
-            (
-                "https://ACME.vault.azure.net/keys/main/0123456789abcdef0123456789abcdef",
-                true,
-            ),
-            ("https://acme.vault.azure.net/keys/other", false),
-            ("c1000000-0000-4000-8000-000000000001", false),
-        ];
-        for (own, expected) in rows {
-            assert_eq!(is_vault_key(own, &key), expected, "{own}");
-        }
         Ok(())
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::account::{AccountReads, DatabricksAccount};
 use super::catalogs::{CatalogReads, Catalogs};
-use super::config::{Config, IgnoreFindings};
-use super::diagnose::{self, Reporter, Unavailable, later, split};
+use super::config::Config;
+use super::diagnose::{self, IgnoreFindings, Reporter, Stops, Unavailable, later, silenced, split};
 use super::keys::{KeyCheck, Keys};
 use super::run::RunMemory;
 use crate::databricks::Account;
@@ -35,7 +35,7 @@ impl Client {
             catalogs: CatalogReads::new(config.reads_catalogs(), config.workspace_endpoint()),
             databricks,
             run: RunMemory::default(),
-            reporter: Reporter::new(config),
+            reporter: Reporter::new(config.enforces(), silenced(&config.ignore_findings)),
         }
     }
 
@@ -72,12 +72,12 @@ impl Client {
 
     /// The catalogs of the account with their keys, and the gaps: what the provider could not read.
     pub async fn catalogs(&self, stage: Stage) -> Arc<Catalogs> {
-        self.catalogs.get(self, stage).await
+        self.catalogs.get(&self.databricks, stage).await
     }
 
     /// The catalogs as a read shows them that begins now.
     pub async fn catalogs_now(&self) -> Arc<Catalogs> {
-        self.catalogs.now(self).await
+        self.catalogs.now(&self.databricks).await
     }
 
     /// What the resources of this run know of each other.
@@ -140,6 +140,11 @@ impl Client {
                  before each call. A failure there stops the apply, and nothing is attached."
             ),
         ));
+    }
+
+    /// Which findings stop a run; see [`Reporter::stops`].
+    pub fn stops(&self, ignored: &IgnoreFindings) -> Stops {
+        self.reporter.stops(ignored)
     }
 
     /// Findings as diagnostics; see [`Reporter::report`].

@@ -5,6 +5,7 @@ mod actions;
 mod attach;
 mod audit;
 mod cache;
+mod catalog_users;
 mod catalogs;
 mod client;
 mod config;

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::diagnose;
+use super::diagnose::{self, IgnoreFindings, ignore_findings};
 use crate::clouds::aws::{AwsSettings, missing_profile};
 use crate::clouds::azure::AzureSettings;
 use crate::clouds::gcp::GcpSettings;
@@ -22,7 +22,6 @@ use crate::databricks::auth::settings::Name;
 use crate::databricks::auth::{AccountHost, AuthType, account_host_of};
 use crate::databricks::transport::certificates;
 use crate::network::Proxies;
-use crate::preflight::{Id, Silenced};
 use crate::vocabulary::AccountId;
 use kms_policy::nearest;
 use tfplugin::bridge::Attr;
@@ -67,28 +66,7 @@ pub struct Config {
     pub azure: Attr<AzureBlock>,
 }
 
-/// `ignore_findings`, in the provider and in each resource.
-pub type IgnoreFindings = Attr<Vec<Attr<Silenced>>>;
-
-/// The attribute in a schema. `whose`: what its findings are about, for the description.
-pub fn ignore_findings(whose: &str) -> Attribute {
-    Attribute::string_set("ignore_findings").no_null_elements().quiet().format::<Silenced>("Not a finding that can be ignored").describe(format!(
-        "IDs of findings that the provider does not report for {whose}. Each message ends with the ID of its finding in \
-         brackets; the guide on findings lists them all. A finding that makes an attach fail cannot be ignored."
-    ))
-}
-
-/// The findings that a set of IDs silences; an unknown element silences none.
-pub fn silenced(ignore: &IgnoreFindings) -> Vec<Id> {
-    ignore
-        .known()
-        .into_iter()
-        .flatten()
-        .filter_map(|one| one.known().map(|silenced| silenced.0))
-        .collect()
-}
-
-/// The `http` block of the provider.
+/// `http`
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
 pub struct HttpBlock {

@@ -5,12 +5,14 @@
 mod aws;
 mod azure;
 mod gcp;
+mod ignored;
 mod report;
 
 pub use aws::{aws, aws_call, in_words, missing_profile};
 pub use azure::{arm, azure, azure_workspaces};
 pub use gcp::gcp;
-pub use report::{Reporter, as_warning, as_warnings, in_hcl, offline, split};
+pub use ignored::{IgnoreFindings, ignore_findings, silenced};
+pub use report::{Reporter, Stops, as_warning, as_warnings, in_hcl, offline, split};
 
 use crate::databricks::auth::{AuthType, account_host_of};
 use crate::databricks::{AuthError, Error};

@@ -1,7 +1,7 @@
 //! What the proof finds, as diagnostics: each thing once a run, errors before advice, remedies in HCL.
 
+use super::ignored::{IgnoreFindings, silenced};
 use crate::preflight::{self, Finding, Hint, Id, Stage};
-use crate::provider::config::{Config, IgnoreFindings, silenced};
 use crate::provider::run::RunMemory;
 use crate::vocabulary::gcp::{CryptoKeyName, ProjectNumber, ServiceAccount};
 use tfplugin::context::Context;
@@ -15,11 +15,17 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// As the provider block says.
-    pub fn new(config: &Config) -> Self {
-        Self {
-            enforces: config.enforces(),
-            ignored: silenced(&config.ignore_findings),
+    /// `enforces`: whether errors stop a run; `ignored`: what is not reported, whichever resource finds it.
+    pub fn new(enforces: bool, ignored: Vec<Id>) -> Self {
+        Self { enforces, ignored }
+    }
+
+    /// Which findings stop a run, where the resource ignores some.
+    pub fn stops(&self, ignored: &IgnoreFindings) -> Stops {
+        let here = silenced(ignored);
+        Stops {
+            enforces: self.enforces,
+            ignored: self.ignored.iter().copied().chain(here).collect(),
         }
     }
 
@@ -65,6 +71,30 @@ impl Reporter {
             }
         }
         diagnostics
+    }
+}
+
+/// Which findings stop a run.
+#[derive(Clone, Debug)]
+pub struct Stops {
+    enforces: bool,
+    ignored: Vec<Id>,
+}
+
+impl Stops {
+    /// Errors stop a run that `enforces` the proof, without those that are ignored.
+    #[cfg(test)]
+    pub fn of(enforces: bool, ignored: &[Id]) -> Self {
+        Self {
+            enforces,
+            ignored: ignored.to_vec(),
+        }
+    }
+
+    /// Whether this one does.
+    pub fn at(&self, finding: &Finding) -> bool {
+        let is_error = finding.severity == preflight::Severity::Error;
+        self.enforces && is_error && !self.ignored.contains(&finding.id)
     }
 }
 
@@ -241,7 +271,7 @@ mod tests {
     /// A finding about two purposes names both, each once.
     #[test]
     fn each_purpose_is_said() {
-        let (reporter, run) = (Reporter::new(&Config::default()), RunMemory::default());
+        let (reporter, run) = (Reporter::new(true, Vec::new()), RunMemory::default());
         let finding = |case: &str| {
             Id::PolicyUndetermined
                 .error(preflight::Subject::Key)
@@ -332,10 +362,7 @@ mod tests {
         ];
         for (enforces, stage, provider, here, found, first, second) in rows {
             let (reporter, run) = (
-                Reporter {
-                    enforces,
-                    ignored: provider.into_iter().collect(),
-                },
+                Reporter::new(enforces, provider.into_iter().collect()),
                 RunMemory::default(),
             );
             let here = match here {

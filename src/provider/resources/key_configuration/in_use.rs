@@ -3,7 +3,8 @@
 use crate::databricks::Error;
 use crate::databricks::workspaces::Workspace;
 use crate::preflight::Stage;
-use crate::provider::catalogs::{KeyedCatalog, warn_of_gaps};
+use crate::provider::catalog_users::warn_of_gaps;
+use crate::provider::catalogs::KeyedCatalog;
 use crate::provider::client::Client;
 use crate::provider::diagnose;
 use crate::vocabulary::{KeyConfigurationId, UseCase};

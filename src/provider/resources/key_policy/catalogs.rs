@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::preflight::Stage;
-use crate::provider::catalogs::{KeyedCatalog, warn_of_gaps, with_key};
+use crate::provider::catalog_users::{warn_of_gaps, with_key};
+use crate::provider::catalogs::KeyedCatalog;
 use crate::provider::client::Client;
 use crate::vocabulary::Key;
 use tfplugin::context::Context;

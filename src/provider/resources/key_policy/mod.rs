@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Timeouts, all_known, known_set, refuse_managed_disks, refuse_tables};
 use crate::provider::client::Client;
-use crate::provider::config::{IgnoreFindings, ignore_findings};
 use crate::provider::diagnose;
+use crate::provider::diagnose::{IgnoreFindings, ignore_findings};
 use crate::vocabulary::azure::{VaultResourceId, WorkspaceResourceId};
 use crate::vocabulary::{AccountId, Cloud, Key, KeyUse};
 use tfplugin::bridge::Attr;

@@ -23,7 +23,7 @@ use crate::clouds::azure::ArmWorkspace;
 use crate::databricks::workspaces::Workspace;
 use crate::preflight::{Finding, Subject};
 use crate::provider::client::Client;
-use crate::provider::config::{IgnoreFindings, ignore_findings};
+use crate::provider::diagnose::{IgnoreFindings, ignore_findings};
 use crate::provider::run::{Claim, Claimed, Holding};
 use crate::vocabulary::{KeyReference, UseCase, WorkspaceId};
 use tfplugin::bridge::Attr;
