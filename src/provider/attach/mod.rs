@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::cache::AsOf;
 use super::client::Client;
 use super::deadline::{Deadline, Pause, pause};
+use super::diagnose::Stops;
 use super::keys::{KeyCheck, Keys};
 use super::settled::{Condition, LONGEST_HOLDING, Next, Rules, Seen, Shows, Watch};
 use crate::preflight::{Finding, SeverityRule};
@@ -23,8 +24,8 @@ use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::duration::spell;
 use words::{
-    End, Watched, failed_before, interrupted, keys_unread, never_ready, not_attached,
-    stopped_before, unwatched, with_wait_for_compute,
+    End, Watched, failed_before, interrupted, keys_unread, never_ready, no_longer_usable,
+    not_attached, stopped_before, unwatched, with_wait_for_compute,
 };
 
 /// How many reads in a row must show the wanted value: after a failed update, Databricks silently reverts.
@@ -116,6 +117,8 @@ pub struct Orders {
     pub wait_for_compute: Duration,
     /// How long the provider watches the workspace once it shows the keys.
     pub settle_time: Duration,
+    /// Which findings of the proof keep the keys from being sent.
+    pub stops: Stops,
 }
 
 /// Why the attach failed, and what the workspace has instead.
@@ -154,7 +157,14 @@ pub trait KeysInUse {
     /// What the proof finds for each check now, without waiting for a key policy.
     fn examine_now(&self, cases: &[KeyCheck]) -> impl Future<Output = Vec<Vec<Finding>>> + Send;
 
-    /// Effect: the next proof reads the key of a check again.
+    /// The same, where something that the proof rests on was read before `earliest`; `None` where nothing was.
+    fn examine_again(
+        &self,
+        cases: &[KeyCheck],
+        earliest: Instant,
+    ) -> impl Future<Output = Option<Vec<Vec<Finding>>>> + Send;
+
+    /// Effect: what was read of a key is not believed any more.
     fn forget(&self, case: &KeyCheck);
 }
 
@@ -171,6 +181,14 @@ impl KeysInUse for Keys {
         // An attach holds the lock of the workspace, for which a key policy may wait: if the attach
         // waited for that policy, neither would go on.
         Self::examine_now(self, cases).await
+    }
+
+    async fn examine_again(
+        &self,
+        cases: &[KeyCheck],
+        earliest: Instant,
+    ) -> Option<Vec<Vec<Finding>>> {
+        Self::examine_again(self, cases, earliest).await
     }
 
     fn forget(&self, case: &KeyCheck) {
@@ -241,9 +259,25 @@ async fn sent_and_watched<K: KeysInUse, P: Platform>(
     })
 }
 
-/// Waits until the workspace can take the keys, and sends those that are missing. The flag says
-/// whether the platform may have accepted a request.
-async fn send<K, P: Platform>(
+/// The keys whose proof does not hold any more. What it rests on may be from before another resource changed the key, or from before a long wait
+/// for the workspace: what is sent cannot always be taken back, so what is not young is read again.
+async fn without_proof(reads: &impl KeysInUse, orders: &Orders) -> Vec<Key> {
+    let Some(earliest) = Instant::now().checked_sub(LONGEST_HOLDING) else {
+        return Vec::new();
+    };
+    let again = reads.examine_again(&orders.keys, earliest).await;
+    let of_each = orders.keys.iter().zip(again.unwrap_or_default());
+    let mut lost = Vec::new();
+    for (case, findings) in of_each {
+        if findings.iter().any(|one| orders.stops.at(one)) && !lost.contains(&case.key()) {
+            lost.push(case.key());
+        }
+    }
+    lost
+}
+
+/// Sends the keys that are missing, when the workspace can take them. Says whether anything was sent.
+async fn send<K: KeysInUse, P: Platform>(
     around: &Around<'_, K>,
     platform: &P,
     mut now: Look<P::Workspace>,
@@ -266,6 +300,11 @@ async fn send<K, P: Platform>(
         reason = if now.is_busy {
             format!("the workspace is {}", now.status)
         } else {
+            let no_longer_proven = without_proof(around.keys, orders).await;
+            if !no_longer_proven.is_empty() {
+                let refused = no_longer_usable(&truth, &no_longer_proven);
+                return Err(Failure::new(refused, &now.workspace, true));
+            }
             tracing::info!(workspace = platform.name(), "attaching keys");
             match platform.put(&now.workspace).await {
                 PutOutcome::Accepted => return Ok((now, true)),
@@ -366,23 +405,12 @@ async fn without_access(reads: &impl KeysInUse, keys: &[KeyCheck]) -> Vec<Key> {
     lost
 }
 
-/// When a read of the keys must have begun. While the keys settle, bindings share reads; the last answer rests on a read from after the
-/// settle time.
-fn keys_as_of(next: Next, sent: Instant, arrived: Option<Duration>, hold: Duration) -> Instant {
-    match (next, arrived) {
-        (Next::Done, Some(arrived)) => sent + arrived + hold,
-        _ => Instant::now()
-            .checked_sub(LONGEST_HOLDING)
-            .map_or(sent, |young| young.max(sent)),
-    }
-}
-
-/// Waits until the workspace is at rest with the wanted keys and has kept them for the settle time. `had_all`: whether it had them before;
-/// then there is no settle time.
+/// Waits until the workspace is at rest with the wanted keys and has stayed so for the time that was ordered. `had_all`: whether it had them
+/// before; then it need not stay so.
 async fn settled<K: KeysInUse, P: Platform>(
     around: &Around<'_, K>,
     platform: &P,
-    mut now: P::Workspace,
+    now: P::Workspace,
     orders: &Orders,
     had_all: bool,
 ) -> Result<P::Workspace, Box<Failure<P::Workspace>>> {
@@ -392,105 +420,162 @@ async fn settled<K: KeysInUse, P: Platform>(
         true => Duration::ZERO,
         false => orders.settle_time,
     };
-    let mut watch = Watch::new(Rules {
-        in_a_row: READS_IN_A_ROW,
-        undone_after: Some(READS_IN_A_ROW),
-        kept_after: P::KEPT_AFTER,
-        replaced_after: None,
+    let mut settling = Settling {
+        around,
+        platform,
+        orders,
+        watch: Watch::new(Rules {
+            in_a_row: READS_IN_A_ROW,
+            undone_after: Some(READS_IN_A_ROW),
+            kept_after: P::KEPT_AFTER,
+            replaced_after: None,
+            hold,
+            deadline: orders.deadline.left(),
+            pauses: PAUSES,
+        }),
+        now,
+        sent,
+        last: sent,
         hold,
-        deadline: orders.deadline.left(),
-        pauses: PAUSES,
-    });
-    let mut last = sent;
+        had_all,
+    };
     loop {
-        let look = platform.look(last).await;
-        last = look.begun;
-        let at = sent.elapsed();
-        let next = match look.value {
+        let (next, at) = settling.look().await?;
+        let Some(end) = settling.step(next, at).await else {
+            continue;
+        };
+        return match end {
+            Ok(()) => Ok(settling.now),
+            Err(end) => Err(settling.failed(&end, at)),
+        };
+    }
+}
+
+/// A workspace that takes keys, as it is watched.
+struct Settling<'a, K, P: Platform> {
+    around: &'a Around<'a, K>,
+    platform: &'a P,
+    orders: &'a Orders,
+    watch: Watch,
+    /// The workspace as it was seen last.
+    now: P::Workspace,
+    /// When the keys were sent.
+    sent: Instant,
+    /// When the last look began.
+    last: Instant,
+    /// How long the workspace has to keep them.
+    hold: Duration,
+    had_all: bool,
+}
+
+impl<K: KeysInUse, P: Platform> Settling<'_, K, P> {
+    /// Looks at the workspace: what follows from what was seen, and when that was.
+    async fn look(&mut self) -> Result<(Next, Duration), Box<Failure<P::Workspace>>> {
+        let look = self.platform.look(self.last).await;
+        self.last = look.begun;
+        let at = self.sent.elapsed();
+        let errors = match look.value {
             Ok(found) => {
                 tracing::info!(
-                    workspace = platform.name(),
+                    workspace = self.platform.name(),
                     status = found.status,
                     attached = found.has_all,
                     elapsed = spell(at),
                     "watching the workspace"
                 );
-                now = found.workspace;
-                let shows = if found.has_all {
-                    Shows::Wanted
-                } else {
-                    Shows::Before
+                self.now = found.workspace;
+                let shows = match found.has_all {
+                    true => Shows::Wanted,
+                    false => Shows::Before,
                 };
                 let condition = found.condition;
-                watch.saw(Seen { shows, condition }, at)
+                return Ok((self.watch.saw(Seen { shows, condition }, at), at));
             }
-            Err(errors) => match watch.failed_to_see(at) {
-                Next::Unseen => {
-                    return Err(Failure::new(
-                        unwatched(platform, errors, had_all),
-                        &now,
-                        false,
-                    ));
-                }
-                next => {
-                    tracing::warn!(
-                        workspace = platform.name(),
-                        error = joined(&errors),
-                        "the workspace could not be read; reading again"
-                    );
-                    next
-                }
-            },
+            Err(errors) => errors,
         };
-        let is_good = matches!(next, Next::Done | Next::Again(_));
-        let keys = if is_good && !hold.is_zero() {
-            let earliest = keys_as_of(next, sent, watch.arrived(), hold);
-            see_keys(around.keys, &orders.keys, earliest).await
-        } else {
-            KeysSeen::default()
-        };
-        let end = match next {
+        match self.watch.failed_to_see(at) {
+            Next::Unseen => {
+                let unwatched = unwatched(self.platform, errors, self.had_all);
+                Err(Failure::new(unwatched, &self.now, false))
+            }
+            next => {
+                tracing::warn!(
+                    workspace = self.platform.name(),
+                    error = joined(&errors),
+                    "the workspace could not be read; reading again"
+                );
+                Ok((next, at))
+            }
+        }
+    }
+
+    /// Does what follows: `None` where the workspace is to be looked at again, after a pause; otherwise whether it is there to stay.
+    async fn step(&mut self, next: Next, at: Duration) -> Option<Result<(), End>> {
+        let keys = self.see_keys(next).await;
+        Some(match next {
             Next::Done | Next::Again(_) if let Some((key, state)) = keys.lost => {
-                End::KeyLost(Box::new(key), state)
+                Err(End::KeyLost(Box::new(key), state))
             }
-            Next::Done => {
-                if !keys.unread.is_empty() {
-                    (around.warn)(keys_unread(platform, &keys.unread));
-                }
-                let lost = match hold.is_zero() {
-                    true => Vec::new(),
-                    false => without_access(around.keys, &orders.keys).await,
-                };
-                match lost.is_empty() {
-                    true => return Ok(now),
-                    false => End::AccessLost(lost),
+            Next::Done => self.confirmed(&keys.unread).await,
+            Next::Again(wait) => {
+                match (pause(wait, self.around.stop).await, self.watch.arrived()) {
+                    (Pause::Over, _) => return None,
+                    // The attach itself is done; that it stays is what the user does not want to wait for.
+                    (Pause::Stopped, Some(arrived)) => {
+                        let left = self.hold.saturating_sub(at.saturating_sub(arrived));
+                        (self.around.warn)(interrupted(self.platform, left));
+                        Ok(())
+                    }
+                    (Pause::Stopped, None) => Err(End::Stopped),
                 }
             }
-            Next::Again(wait) => match (pause(wait, around.stop).await, watch.arrived()) {
-                (Pause::Over, _) => continue,
-                // The attach is done; the user only does not want to wait until it is certain that the keys stay.
-                (Pause::Stopped, Some(arrived)) => {
-                    let left = hold.saturating_sub(at.saturating_sub(arrived));
-                    (around.warn)(interrupted(platform, left));
-                    return Ok(now);
-                }
-                (Pause::Stopped, None) => End::Stopped,
-            },
-            Next::Undone | Next::Replaced => End::Undone,
-            Next::Failed => End::Failed,
-            Next::TimedOut | Next::Unseen => End::TimedOut,
+            Next::Undone | Next::Replaced => Err(End::Undone),
+            Next::Failed => Err(End::Failed),
+            Next::TimedOut | Next::Unseen => Err(End::TimedOut),
+        })
+    }
+
+    /// The states of the keys, where the workspace is still as it is wanted. While they settle, reads are shared; what is said at the end
+    /// rests on a read after the end.
+    async fn see_keys(&self, next: Next) -> KeysSeen {
+        if self.hold.is_zero() || !matches!(next, Next::Done | Next::Again(_)) {
+            return KeysSeen::default();
+        }
+        let young = Instant::now().checked_sub(LONGEST_HOLDING);
+        let earliest = match (next, self.watch.arrived()) {
+            (Next::Done, Some(arrived)) => self.sent + arrived + self.hold,
+            _ => young.map_or(self.sent, |young| young.max(self.sent)),
         };
+        see_keys(self.around.keys, &self.orders.keys, earliest).await
+    }
+
+    /// The workspace has kept the keys long enough: whether they still let Databricks in.
+    async fn confirmed(&self, unread: &[(Key, String)]) -> Result<(), End> {
+        if !unread.is_empty() {
+            (self.around.warn)(keys_unread(self.platform, unread));
+        }
+        if self.hold.is_zero() {
+            return Ok(());
+        }
+        let lost = without_access(self.around.keys, &self.orders.keys).await;
+        match lost.is_empty() {
+            true => Ok(()),
+            false => Err(End::AccessLost(lost)),
+        }
+    }
+
+    fn failed(&self, end: &End, at: Duration) -> Box<Failure<P::Workspace>> {
         let is_about_the_key = matches!(
             end,
             End::Undone | End::Failed | End::KeyLost(..) | End::AccessLost(_)
         );
         let watched = Watched {
-            had_all,
-            arrived: watch.arrived(),
+            had_all: self.had_all,
+            arrived: self.watch.arrived(),
             at,
         };
-        let ended = not_attached(platform, &now, &end, orders, &watched);
-        return Err(Failure::new(ended, &now, is_about_the_key));
+        let ended = not_attached(self.platform, &self.now, end, self.orders, &watched);
+        Failure::new(ended, &self.now, is_about_the_key)
     }
 }
 

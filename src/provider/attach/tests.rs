@@ -134,7 +134,19 @@ struct FakeKeys {
     states: Script,
     /// What the proof finds, a letter for each time: `-` nothing, `E` an error, `u` that it could not read a fact.
     proofs: Script,
+    /// What it finds right before the keys are sent, in the same way; `.` where what was read is young.
+    again: Script,
     forgotten: Mutex<u32>,
+}
+
+impl FakeKeys {
+    fn found(letter: char) -> Vec<Vec<Finding>> {
+        vec![match letter {
+            'E' => vec![Id::AzurePrincipalMissing.error(Subject::Key)],
+            'u' => vec![Id::PolicyUnreadable.unread(Subject::Key, Stage::Apply)],
+            _ => Vec::new(),
+        }]
+    }
 }
 
 impl KeysInUse for FakeKeys {
@@ -151,11 +163,12 @@ impl KeysInUse for FakeKeys {
     }
 
     async fn examine_now(&self, _: &[KeyCheck]) -> Vec<Vec<Finding>> {
-        vec![match self.proofs.next() {
-            'E' => vec![Id::AzurePrincipalMissing.error(Subject::Key)],
-            'u' => vec![Id::PolicyUnreadable.unread(Subject::Key, Stage::Apply)],
-            _ => Vec::new(),
-        }]
+        Self::found(self.proofs.next())
+    }
+
+    async fn examine_again(&self, _: &[KeyCheck], _: Instant) -> Option<Vec<Vec<Finding>>> {
+        let letter = self.again.next();
+        (letter != '.').then(|| Self::found(letter))
     }
 
     fn forget(&self, _: &KeyCheck) {
@@ -171,6 +184,7 @@ struct Given<'a> {
     looks: &'a str,
     states: &'a str,
     proofs: &'a str,
+    again: &'a str,
     has_long_had_all: bool,
     timeout: u64,
     compute: u64,
@@ -184,6 +198,7 @@ const GIVEN: Given<'static> = Given {
     looks: "w",
     states: "e",
     proofs: "-",
+    again: ".",
     has_long_had_all: false,
     timeout: 600,
     compute: 0,
@@ -242,6 +257,7 @@ async fn played<const IS_ARM: bool>(given: Given<'_>) -> Result<Came, Box<dyn st
     let reads = FakeKeys {
         states: Script::of(given.states),
         proofs: Script::of(given.proofs),
+        again: Script::of(given.again),
         forgotten: Mutex::default(),
     };
     let (stop, warnings) = (CancellationToken::new(), Mutex::new(Vec::new()));
@@ -255,6 +271,7 @@ async fn played<const IS_ARM: bool>(given: Given<'_>) -> Result<Came, Box<dyn st
         deadline: Deadline::after(Duration::from_secs(given.timeout)),
         wait_for_compute: Duration::from_secs(given.compute),
         settle_time: Duration::from_secs(given.settle),
+        stops: Stops::of(true, &[]),
     };
     let before = shown(given.before).map_err(|_| "what was seen before is no failed look")?;
     let attach = attach_within(&around, &platform, before, &orders);
@@ -330,6 +347,7 @@ const COMPUTE: &str = "Compute is running in the workspace";
 const UNREAD: &str = "The workspace could not be read";
 const FAILED: &str = "The workspace failed while its keys were changed";
 const FAILED_BEFORE: &str = "The workspace failed before its keys were changed";
+const NO_PROOF: &str = "A key became unusable before the workspace took it";
 const KEY_LOST: &str = "A key became unusable while the workspace was taking it";
 const ACCESS_LOST: &str = "A key lost its access rules while the workspace was taking it";
 
@@ -712,6 +730,55 @@ fn what_is_missing_is_sent_once_and_watched_until_it_stays()
             "L",
             (true, false),
             (0, 0),
+        ),
+        (
+            "the key loses its access before anything is sent",
+            Given {
+                again: "E",
+                ..GIVEN
+            },
+            NO_PROOF,
+            "",
+            (false, true),
+            (0, 0),
+        ),
+        (
+            "the proof is made again, and holds",
+            Given {
+                again: "-",
+                ..GIVEN
+            },
+            "ok",
+            "A",
+            (false, false),
+            (60, 62),
+        ),
+        (
+            "the key loses its access while compute runs",
+            Given {
+                puts: "CCCA",
+                looks: "bbbw",
+                compute: 120,
+                again: "..E",
+                ..GIVEN
+            },
+            NO_PROOF,
+            "CC",
+            (false, true),
+            (3, 4),
+        ),
+        (
+            "the key cannot be read any more while another update is under way",
+            Given {
+                puts: "BA",
+                looks: "bw",
+                again: ".u",
+                ..GIVEN
+            },
+            NO_PROOF,
+            "B",
+            (false, true),
+            (1, 2),
         ),
         (
             "compute runs, and is not waited for",

@@ -224,6 +224,19 @@ pub(super) fn never_ready(truth: &str, orders: &Orders, reason: &str) -> Diagnos
     .on("workspace_id")
 }
 
+/// The proof held when the resource began, and does not any more.
+pub(super) fn no_longer_usable(truth: &str, keys: &[Key]) -> Diagnostic {
+    let names: Vec<String> = keys.iter().map(ToString::to_string).collect();
+    Diagnostic::error(
+        "A key became unusable before the workspace took it",
+        format!(
+            "{truth}\n\nThe proof held when this attach began. The provider read the key again right before it sent the keys, and the proof of {} \
+             does not hold any more, so it sent nothing. What the proof finds now is shown below. Fix it, then apply again.",
+            names.join(" and ")
+        ),
+    )
+}
+
 pub(super) fn stopped_before(truth: &str) -> Diagnostic {
     Diagnostic::error(
         "Waiting for the workspace was interrupted",

@@ -2,8 +2,8 @@
 //! when the provider examines again before it refuses.
 //!
 //! **How old a read may be.** A plan rests on a read of its run. An apply rests on a read that began after the last write of this run to the key,
-//! and within the last minute; before a refusal stops it, the provider reads again what is older than the examination. [`Staged`] keeps the first
-//! two sentences, [`examined`] the third.
+//! and within the last minute; before a refusal stops it, what is older than the examination is read again; right before an attach is sent,
+//! what is older than a quarter of a minute is. [`Staged`] keeps the first two, [`examined`] the third, [`examined_again`] the last.
 //!
 //! [`Staged`]: crate::provider::cache::Staged
 
@@ -186,6 +186,24 @@ pub(super) async fn examined<E: Examiner>(
     match is_old {
         true => by.examine_once(cases).await,
         false => findings,
+    }
+}
+
+/// What the proof says about each case, where something that it rests on was read before `earliest` or is not there any more; `None` where all of
+/// it is younger, so that what was said of it stays.
+pub(super) async fn examined_again<E: Examiner>(
+    by: &E,
+    earliest: Instant,
+    cases: &[E::KeyCheck],
+) -> Option<Vec<Vec<Finding>>> {
+    let mut is_old = false;
+    for case in cases {
+        is_old |= !by.has_been_read(case);
+        is_old |= by.forget_before(earliest, case).await;
+    }
+    match is_old {
+        true => Some(examined(by, true, cases).await),
+        false => None,
     }
 }
 

@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use keyring::{Examiner, Service, Waits, examined};
+use keyring::{Examiner, Service, Waits, examined, examined_again};
 use tokio::time::Instant;
 
 use super::account::AccountReads;
@@ -328,6 +328,20 @@ impl Keys {
     /// What the proof finds for each check now, without waiting for a `dbxcmk_key_policy` that may change it.
     pub async fn examine_now(&self, cases: &[KeyCheck]) -> Vec<Vec<Finding>> {
         self.examine_waiting(cases, Waits::No).await
+    }
+
+    /// What the proof says about each case now, where something that it rests on was read before `earliest`; `None` where nothing was, so that what
+    /// was said stays.
+    pub async fn examine_again(
+        &self,
+        cases: &[KeyCheck],
+        earliest: Instant,
+    ) -> Option<Vec<Vec<Finding>>> {
+        let by = Examination {
+            keys: self,
+            waits: Waits::No,
+        };
+        examined_again(&by, earliest, cases).await
     }
 
     async fn examine_waiting(&self, cases: &[KeyCheck], waits: Waits) -> Vec<Vec<Finding>> {

@@ -218,9 +218,10 @@ fn key() -> Result<Key, AzureNameError> {
     Ok(Key::from(id))
 }
 
-/// Each row: the events, a letter each, the findings of each examination, and how often the run reads the key in the end. `p`: examined at plan,
-/// `a`: at apply (findings: `E` an error, `-` none); `+` and `x`: another writer gives and takes the access; `w`: this run writes to the key; `m`: a
-/// minute passes; `s`: a second.
+/// Each row: what happens, a letter each, and what each examination finds, and how often the key is read in the end. `p` a plan and `a` an apply are
+/// examined (found: `E` an error, `-` nothing); `+` and `x`: somebody gives and takes the access; `w`: this run writes to the key; `m`: a minute
+/// passes; `s`: a second; `q`: a quarter of a minute. `i`: an apply is about to send what cannot be taken back, and looks again at what is older than 15 seconds (found: also
+/// `.`, all of it was younger).
 #[tokio::test(start_paused = true)]
 async fn how_old_a_read_may_be() -> Result<(), AzureNameError> {
     let rows = [
@@ -241,6 +242,12 @@ async fn how_old_a_read_may_be() -> Result<(), AzureNameError> {
         ("a plan that is refused is not", "xps+p", "EE", 1),
         ("what is refused by a fresh read is not", "xa", "E", 1),
         ("what is refused twice stays refused", "xpsa", "EE", 2),
+        ("what is young is enough to send", "+asxi", "-.", 1),
+        ("what is not is read again", "+aqxi", "-E", 2),
+        ("and found to be fine", "+aqi", "--", 2),
+        ("also where a plan has read it", "+psaqxi", "--E", 2),
+        ("once for all that send", "+aqisi", "--.", 2),
+        ("what this run has written is", "+awxi", "-E", 2),
     ];
     for (name, happens, expected, reads) in rows {
         let (service, walk) = (Kms::default(), PolicyWalk::new());
@@ -254,6 +261,18 @@ async fn how_old_a_read_may_be() -> Result<(), AzureNameError> {
                 'w' => service.read.forget(&"key"),
                 'm' => tokio::time::advance(Duration::from_secs(60)).await,
                 's' => tokio::time::advance(Duration::from_secs(1)).await,
+                'q' => tokio::time::advance(Duration::from_secs(16)).await,
+                'i' => {
+                    let young = Instant::now() - Duration::from_secs(15);
+                    let by = One(&service, &walk);
+                    let cases = [(key()?, Stage::Apply)];
+                    let again = examined_again(&by, young, &cases).await;
+                    found.push(match again.map(|all| all.concat().is_empty()) {
+                        None => '.',
+                        Some(true) => '-',
+                        Some(false) => 'E',
+                    });
+                }
                 _ => {
                     let is_applying = letter == 'a';
                     let stage = if is_applying {

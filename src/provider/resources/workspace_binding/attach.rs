@@ -47,6 +47,7 @@ impl Wanted<'_> {
             deadline: self.deadline,
             wait_for_compute: length(&self.plan.wait_for_compute).unwrap_or_default(),
             settle_time: length(&self.plan.settle_time).unwrap_or(usual),
+            stops: self.cx.client().stops(&self.plan.ignore_findings),
         }
     }
 }
