@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::client::Client;
 use super::deadline::{Deadline, Pause, pause};
 use super::diagnose::{self, in_hcl};
@@ -76,116 +78,144 @@ async fn put(
     }
 }
 
-/// Gives a principal access, and waits until Azure shows it. It holds the lock of the vault, so that other grants of this run wait.
-/// `who`: the principal in words. `given`: the function sets it when it gave the access itself, even if it fails afterwards; it does
-/// not give what is there already.
+/// Who gets access: in words, and by name.
+type Grantee<'a> = (&'a str, &'a PrincipalId);
+
+/// Gives a principal access, and waits until it shows. `given`: set when this gave it, also when it fails afterwards; what was there already is
+/// not given.
 ///
 /// # Errors
 /// When Azure refuses, or does not show the access in time.
 pub async fn grant(
     cx: &Context<Client>,
     place: Place<'_>,
-    principal: &PrincipalId,
-    who: &str,
+    grantee: Grantee<'_>,
     deadline: Deadline,
     given: &mut bool,
 ) -> Result<(), Diagnostics> {
     let client = cx.client();
-    let azure = client.keys().azure();
-    let _alone = azure.lock_vault(place.key).await;
-    let (mut row, mut wait) = (0, PAUSES.0);
-    // `None` while nothing was sent: access that is there already needs no waiting.
-    let mut sent_at = None;
-    let mut unread = 0;
+    let _alone = client.keys().azure().lock_vault(place.key).await;
+    let mut granting = Granting {
+        client,
+        place,
+        grantee,
+        row: 0,
+        unread: 0,
+        sent_at: None,
+        wait: PAUSES.0,
+    };
     loop {
-        azure.forget(place.key);
-        let facts = azure
-            .facts(
-                place.key,
-                Some(place.vault),
-                None,
-                std::slice::from_ref(principal),
-                Stage::Apply,
-            )
-            .await;
-        let vault = match &facts.vault {
-            Fact::Known(vault) => vault,
-            Fact::Unreadable(why) => {
-                return Err(Diagnostic::error(
-                    "The vault could not be read",
-                    format!(
-                        "{}: {}. So the provider cannot tell how it decides who may use {}.\n\nAllow the identity that runs Terraform to read the \
-                         vault (role Reader).",
-                        place.vault, why.reason, place.key
-                    ),
-                )
-                .on("azure.vault_resource_id")
-                .into());
-            }
-        };
-        let pending: Option<AzureError> = match access(&facts, vault, principal) {
-            Access::Granted | Access::PerhapsDenied(_) if sent_at.is_none() => return Ok(()),
-            Access::Granted | Access::PerhapsDenied(_) => {
-                (row, unread) = (row + 1, 0);
-                if row >= IN_A_ROW {
-                    azure.granted(place.key);
-                    return Ok(());
-                }
-                wait = PAUSES.0;
-                None
-            }
-            // Waiting does not make it readable, and the provider does not send again what may be there already.
-            Access::Unread(_) if unread >= IN_A_ROW => {
-                return Err(not_seen(
-                    &facts,
-                    vault,
-                    place,
-                    (who, principal),
-                    sent_at.is_some(),
-                ));
-            }
-            Access::Unread(_) => {
-                (row, unread) = (0, unread + 1);
-                None
-            }
-            Access::Denied(name) => return Err(denied(place, who, principal, &name)),
-            // The provider sent the access a moment ago, and Azure shows it late. After a while the provider sends it again, which changes
-            // nothing where it is there.
-            _ if sent_at.is_some_and(|at: tokio::time::Instant| at.elapsed() < PAUSES.1 * 3) => {
-                row = 0;
-                None
-            }
-            _ => {
-                row = 0;
-                match put(client, place, vault, principal).await {
-                    Ok(made) => {
-                        *given |= made;
-                        sent_at = Some(tokio::time::Instant::now());
-                        None
-                    }
-                    // Azure does not know a new principal yet, or another change of the vault is
-                    // under way: both pass, and the loop tries again.
-                    Err(
-                        error @ (AzureError::PrincipalNotFound(_) | AzureError::Conflict { .. }),
-                    ) => Some(error),
-                    Err(error) => return Err(failed(place, &error)),
-                }
-            }
+        let pending = match granting.step(given).await? {
+            Step::Shows => return Ok(()),
+            Step::Pending(pending) => pending,
         };
         if deadline.has_passed() {
             return Err(match pending {
                 Some(error) => failed(place, &error),
-                None => late(place, who, principal, deadline),
+                None => late(place, grantee, deadline),
             });
         }
-        if pause(wait, cx.stop()).await == Pause::Stopped {
-            return Err(interrupted(place, who, principal, sent_at.is_some()));
+        if pause(granting.wait, cx.stop()).await == Pause::Stopped {
+            return Err(interrupted(place, grantee, granting.sent_at.is_some()));
         }
-        wait = (wait * 2).min(PAUSES.1);
+        granting.wait = (granting.wait * 2).min(PAUSES.1);
     }
 }
 
-fn denied(place: Place<'_>, who: &str, principal: &PrincipalId, name: &str) -> Diagnostics {
+/// What came of a look at the access of a principal.
+enum Step {
+    /// It shows, and did often enough.
+    Shows,
+    /// It does not yet; with the error of a request that is to be sent again.
+    Pending(Option<AzureError>),
+}
+
+/// Access that is being given.
+struct Granting<'a> {
+    client: &'a Client,
+    place: Place<'a>,
+    grantee: Grantee<'a>,
+    /// How many looks in a row have shown it.
+    row: u32,
+    /// How many could not.
+    unread: u32,
+    /// When it was sent last. Access that is there already is not waited for.
+    sent_at: Option<Instant>,
+    wait: Duration,
+}
+
+impl Granting<'_> {
+    /// Looks at the access once, and sends what is missing.
+    async fn step(&mut self, given: &mut bool) -> Result<Step, Diagnostics> {
+        let azure = self.client.keys().azure();
+        let (place, (_, principal)) = (self.place, self.grantee);
+        azure.forget(place.key);
+        let principals = std::slice::from_ref(principal);
+        let facts = azure.facts(place.key, Some(place.vault), None, principals, Stage::Apply);
+        let facts = facts.await;
+        let vault = match &facts.vault {
+            Fact::Known(vault) => vault,
+            Fact::Unreadable(why) => return Err(no_vault(place, &why.reason)),
+        };
+        match access(&facts, vault, principal) {
+            Access::Granted | Access::PerhapsDenied(_) if self.sent_at.is_none() => {
+                return Ok(Step::Shows);
+            }
+            Access::Granted | Access::PerhapsDenied(_) => {
+                (self.row, self.unread) = (self.row + 1, 0);
+                if self.row >= IN_A_ROW {
+                    azure.granted(place.key);
+                    return Ok(Step::Shows);
+                }
+                self.wait = PAUSES.0;
+            }
+            // What cannot be read does not show by waiting, and what may be there already is not given again.
+            Access::Unread(_) if self.unread >= IN_A_ROW => {
+                let was_sent = self.sent_at.is_some();
+                return Err(not_seen(&facts, vault, place, self.grantee, was_sent));
+            }
+            Access::Unread(_) => (self.row, self.unread) = (0, self.unread + 1),
+            Access::Denied(name) => return Err(denied(place, self.grantee, &name)),
+            // What was sent a moment ago shows late; it is sent again after a while, which changes nothing where it is there.
+            _ if self.sent_at.is_some_and(|at| at.elapsed() < PAUSES.1 * 3) => self.row = 0,
+            _ => {
+                self.row = 0;
+                return self.send(vault, given).await;
+            }
+        }
+        Ok(Step::Pending(None))
+    }
+
+    async fn send(&mut self, vault: &Vault, given: &mut bool) -> Result<Step, Diagnostics> {
+        match put(self.client, self.place, vault, self.grantee.1).await {
+            Ok(made) => {
+                *given |= made;
+                self.sent_at = Some(Instant::now());
+                Ok(Step::Pending(None))
+            }
+            // A new principal, or another change of the vault: both pass.
+            Err(error @ (AzureError::PrincipalNotFound(_) | AzureError::Conflict { .. })) => {
+                Ok(Step::Pending(Some(error)))
+            }
+            Err(error) => Err(failed(self.place, &error)),
+        }
+    }
+}
+
+fn no_vault(place: Place<'_>, why: &str) -> Diagnostics {
+    Diagnostic::error(
+        "The vault could not be read",
+        format!(
+            "{}: {why}. So the provider cannot tell how it decides who may use {}.\n\nAllow the identity that runs Terraform to read the \
+             vault (role Reader).",
+            place.vault, place.key
+        ),
+    )
+    .on("azure.vault_resource_id")
+    .into()
+}
+
+fn denied(place: Place<'_>, (who, principal): Grantee<'_>, name: &str) -> Diagnostics {
     Diagnostic::error(
         "A deny assignment takes the key from a principal that needs it",
         format!(
@@ -203,7 +233,7 @@ fn not_seen(
     facts: &VaultKeyFacts,
     vault: &Vault,
     place: Place<'_>,
-    (who, principal): (&str, &PrincipalId),
+    (who, principal): Grantee<'_>,
     was_sent: bool,
 ) -> Diagnostics {
     let why = match access(facts, vault, principal) {
@@ -226,7 +256,7 @@ fn not_seen(
     .into()
 }
 
-fn late(place: Place<'_>, who: &str, principal: &PrincipalId, deadline: Deadline) -> Diagnostics {
+fn late(place: Place<'_>, (who, principal): Grantee<'_>, deadline: Deadline) -> Diagnostics {
     Diagnostic::error(
         "Azure does not show the new access yet",
         format!(
@@ -240,12 +270,7 @@ fn late(place: Place<'_>, who: &str, principal: &PrincipalId, deadline: Deadline
     .into()
 }
 
-fn interrupted(
-    place: Place<'_>,
-    who: &str,
-    principal: &PrincipalId,
-    was_sent: bool,
-) -> Diagnostics {
+fn interrupted(place: Place<'_>, (who, principal): Grantee<'_>, was_sent: bool) -> Diagnostics {
     let truth = match was_sent {
         true => "Azure accepted it; whether it shows already was not waited for.",
         false => "It was not granted yet.",

@@ -239,6 +239,19 @@ impl Report {
         let mut line = |name: &str, value: &str| {
             let _ = writeln!(text, "{name:<16}{value}");
         };
+        self.key(&mut line);
+        self.proof(&mut line);
+        if self.words.is_none()
+            && let Some(impact) = &self.impact
+        {
+            workspaces(&mut line, impact);
+        }
+        self.notes(&mut text);
+        printable(&text).to_string()
+    }
+
+    /// The key, its state and its versions.
+    fn key(&self, line: &mut impl FnMut(&str, &str)) {
         line("Key", &self.key);
         let state = self
             .state
@@ -266,45 +279,44 @@ impl Report {
         if let Some(last_used) = &self.last_used {
             line("Last use", &last_used.in_words());
         }
+    }
+
+    /// What the proof says, if it was made.
+    fn proof(&self, line: &mut impl FnMut(&str, &str)) {
         if self.not_proven {
             line("Proof", "not made; see below");
         }
-        match (&self.findings, &self.impact) {
+        let found = match (&self.findings, &self.impact) {
             (Some(found), Some(impact)) if found.is_empty() && !impact.workspaces.is_empty() => {
                 line("Proof", "Databricks can use the key for these workspaces");
+                return;
             }
-            (Some(found), _) if !found.is_empty() => {
-                let count = match found.len() {
-                    1 => "1 finding".to_owned(),
-                    many => format!("{many} findings"),
-                };
-                line("Proof", &count);
-                for one in found {
-                    line(
-                        "",
-                        &format!("{}: {} [{}]", one.severity, one.summary, one.id),
-                    );
-                    for found in one.found.lines().filter(|line| !line.trim().is_empty()) {
-                        line("", &format!("  {}", found.trim()));
-                    }
-                    // A key that is taken away comes back by the command at the end.
-                    let is_said = self.state.as_deref() != Some("Enabled");
-                    for step in one
-                        .remedy
-                        .lines()
-                        .filter(|line| !is_said && !line.trim().is_empty())
-                    {
-                        line("", &format!("  {step}"));
-                    }
+            (Some(found), _) if !found.is_empty() => found,
+            _ => return,
+        };
+        let count = match found.len() {
+            1 => "1 finding".to_owned(),
+            many => format!("{many} findings"),
+        };
+        line("Proof", &count);
+        for one in found {
+            let said = format!("{}: {} [{}]", one.severity, one.summary, one.id);
+            line("", &said);
+            let is_shown = |line: &&str| !line.trim().is_empty();
+            for found in one.found.lines().filter(is_shown) {
+                line("", &format!("  {}", found.trim()));
+            }
+            // A key that is taken away comes back by the command at the end.
+            if self.state.as_deref() == Some("Enabled") {
+                for step in one.remedy.lines().filter(is_shown) {
+                    line("", &format!("  {step}"));
                 }
             }
-            _ => {}
         }
-        if self.words.is_none()
-            && let Some(impact) = &self.impact
-        {
-            workspaces(&mut line, impact);
-        }
+    }
+
+    /// What else there is to say, and what to do next.
+    fn notes(&self, text: &mut String) {
         if let Some(words) = &self.words {
             let _ = write!(text, "\n{words}\n");
         }
@@ -334,7 +346,6 @@ impl Report {
             };
             let _ = write!(text, "\n{what}:\n\n  {next}\n");
         }
-        printable(&text).to_string()
     }
 }
 

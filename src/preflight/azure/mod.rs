@@ -66,6 +66,21 @@ impl Question {
             stage,
         }
     }
+
+    /// The part of it that is about one version of the key.
+    #[must_use]
+    pub fn of(&self, judged: Judged) -> Self {
+        let is_of = |case: &UseCase| judged.cases.contains(case);
+        let grantees = self.grantees.iter().filter(|one| is_of(&one.case));
+        let not_known = self.not_known.iter().filter(|(_, case, _)| is_of(case));
+        Self {
+            grantees: grantees.cloned().collect(),
+            not_known: not_known.cloned().collect(),
+            used_for: judged.used_for,
+            cases: judged.cases,
+            ..self.clone()
+        }
+    }
 }
 
 /// Why the provider does not know the object ID of a principal.

@@ -92,115 +92,17 @@ fn with(report: &Report, most: usize, draws: bool) -> String {
         Some(Level::Note) | None => "✅",
     };
     let mut out = format!("### {mark} Encryption keys: {}\n", plain(&report.verdict));
-    let more = |out: &mut String, all: usize| {
-        if all > most {
-            let _ = writeln!(out, "\n… and {} more.", all - most);
-        }
+    let of = |out: &mut String, title, level, open| {
+        findings(out, title, report.of(level).collect(), most, open);
     };
-    findings(
-        &mut out,
-        "What must not be applied",
-        report.of(Level::Error).collect(),
-        most,
-        true,
-    );
-    findings(
-        &mut out,
-        "What cannot be undone",
-        report.of(Level::Irreversible).collect(),
-        most,
-        true,
-    );
-    if !report.workspaces.is_empty() {
-        let _ = write!(out, "\n#### Workspaces ({})\n", report.workspaces.len());
-        let shown = report
-            .workspaces
-            .get(..report.workspaces.len().min(most))
-            .unwrap_or_default();
-        workspaces(
-            &mut out,
-            shown.get(..shown.len().min(OPEN)).unwrap_or_default(),
-        );
-        if let Some(rest) = shown.get(OPEN..).filter(|rest| !rest.is_empty()) {
-            let _ = write!(out, "\n<details><summary>{} more</summary>\n", rest.len());
-            workspaces(&mut out, rest);
-            out.push_str("\n</details>\n");
-        }
-        more(&mut out, report.workspaces.len());
-    }
-    if !report.permissions.is_empty() {
-        out.push_str("\n#### Permissions\n");
-        for line in report.permissions.iter().take(most) {
-            let _ = write!(
-                out,
-                "\nOn {}, by {}:\n\n",
-                code(&line.key),
-                code(&line.address)
-            );
-            for lost in line.lost.iter() {
-                let _ = writeln!(out, "- ➖ {}", plain(lost));
-            }
-            for gained in line.gained.iter() {
-                let _ = writeln!(out, "- ➕ {}", plain(gained));
-            }
-        }
-        more(&mut out, report.permissions.len());
-    }
-    findings(
-        &mut out,
-        "Check these findings",
-        report.of(Level::Warning).collect(),
-        most,
-        false,
-    );
-    findings(
-        &mut out,
-        "Good to know",
-        report.of(Level::Note).collect(),
-        most,
-        false,
-    );
-    if !report.keys.is_empty() {
-        let _ = write!(
-            out,
-            "\n<details><summary>Keys of this plan ({})</summary>\n\n",
-            report.keys.len()
-        );
-        for line in report.keys.iter().take(most) {
-            let users = if line.workspaces.is_empty() {
-                String::new()
-            } else {
-                let names: Vec<String> = line
-                    .workspaces
-                    .iter()
-                    .take(most)
-                    .map(|name| code(name))
-                    .collect();
-                format!(", used by {}", names.join(", "))
-            };
-            let _ = writeln!(out, "- {}{users}", code(&line.key));
-            for change in line.changes.iter().take(most) {
-                let _ = writeln!(out, "  - {}", code(change));
-            }
-        }
-        more(&mut out, report.keys.len());
-        out.push_str("\n</details>\n");
-    }
-    if !report.proofs.is_empty() {
-        let _ = write!(
-            out,
-            "\n<details><summary>What grants what ({})</summary>\n\n",
-            report.proofs.len()
-        );
-        for line in report.proofs.iter().take(most) {
-            let _ = writeln!(out, "- {}, by {}", code(&line.key), code(&line.address));
-            for granted in &line.lines {
-                let _ = writeln!(out, "  - {}", plain(granted));
-            }
-        }
-        more(&mut out, report.proofs.len());
-        out.push_str("\n</details>\n");
-    }
+    of(&mut out, "What must not be applied", Level::Error, true);
+    of(&mut out, "What cannot be undone", Level::Irreversible, true);
+    all_workspaces(&mut out, report, most);
+    permissions(&mut out, report, most);
+    of(&mut out, "Check these findings", Level::Warning, false);
+    of(&mut out, "Good to know", Level::Note, false);
+    keys(&mut out, report, most);
+    proofs(&mut out, report, most);
     if !report.not_examined.is_empty() {
         out.push_str("\n<details><summary>What this review does not examine</summary>\n\n");
         for line in &report.not_examined {
@@ -208,17 +110,106 @@ fn with(report: &Report, most: usize, draws: bool) -> String {
         }
         out.push_str("\n</details>\n");
     }
-    if !report.accepted.is_empty() {
+    accepted(&mut out, report, most);
+    if let Some(diagram) = mermaid(report).filter(|_| draws) {
         let _ = write!(
             out,
-            "\n<details><summary>Accepted ({})</summary>\n\n",
-            report.accepted.len()
+            "\n<details open><summary>From key to data</summary>\n\n```mermaid\n{diagram}```\n\n</details>\n"
         );
+    }
+    out
+}
+
+/// How many of all are not shown.
+fn more(out: &mut String, all: usize, most: usize) {
+    if all > most {
+        let _ = writeln!(out, "\n… and {} more.", all - most);
+    }
+}
+
+fn all_workspaces(out: &mut String, report: &Report, most: usize) {
+    if report.workspaces.is_empty() {
+        return;
+    }
+    let _ = write!(out, "\n#### Workspaces ({})\n", report.workspaces.len());
+    let count = report.workspaces.len();
+    let shown = report.workspaces.get(..count.min(most)).unwrap_or_default();
+    workspaces(out, shown.get(..shown.len().min(OPEN)).unwrap_or_default());
+    if let Some(rest) = shown.get(OPEN..).filter(|rest| !rest.is_empty()) {
+        let _ = write!(out, "\n<details><summary>{} more</summary>\n", rest.len());
+        workspaces(out, rest);
+        out.push_str("\n</details>\n");
+    }
+    more(out, count, most);
+}
+
+fn permissions(out: &mut String, report: &Report, most: usize) {
+    if report.permissions.is_empty() {
+        return;
+    }
+    out.push_str("\n#### Permissions\n");
+    for line in report.permissions.iter().take(most) {
+        let _ = write!(
+            out,
+            "\nOn {}, by {}:\n\n",
+            code(&line.key),
+            code(&line.address)
+        );
+        for lost in line.lost.iter() {
+            let _ = writeln!(out, "- ➖ {}", plain(lost));
+        }
+        for gained in line.gained.iter() {
+            let _ = writeln!(out, "- ➕ {}", plain(gained));
+        }
+    }
+    more(out, report.permissions.len(), most);
+}
+
+/// A part that is closed until somebody opens it: nothing where it has no lines.
+fn closed(out: &mut String, title: &str, all: usize, most: usize, lines: impl FnOnce(&mut String)) {
+    if all == 0 {
+        return;
+    }
+    let _ = write!(out, "\n<details><summary>{title} ({all})</summary>\n\n");
+    lines(out);
+    more(out, all, most);
+    out.push_str("\n</details>\n");
+}
+
+fn keys(out: &mut String, report: &Report, most: usize) {
+    closed(out, "Keys of this plan", report.keys.len(), most, |out| {
+        for line in report.keys.iter().take(most) {
+            let names = line.workspaces.iter().take(most).map(|name| code(name));
+            let names: Vec<String> = names.collect();
+            let users = match names.is_empty() {
+                true => String::new(),
+                false => format!(", used by {}", names.join(", ")),
+            };
+            let _ = writeln!(out, "- {}{users}", code(&line.key));
+            for change in line.changes.iter().take(most) {
+                let _ = writeln!(out, "  - {}", code(change));
+            }
+        }
+    });
+}
+
+fn proofs(out: &mut String, report: &Report, most: usize) {
+    closed(out, "What grants what", report.proofs.len(), most, |out| {
+        for line in report.proofs.iter().take(most) {
+            let _ = writeln!(out, "- {}, by {}", code(&line.key), code(&line.address));
+            for granted in &line.lines {
+                let _ = writeln!(out, "  - {}", plain(granted));
+            }
+        }
+    });
+}
+
+fn accepted(out: &mut String, report: &Report, most: usize) {
+    closed(out, "Accepted", report.accepted.len(), most, |out| {
         for one in report.accepted.iter().take(most) {
-            let place = if one.finding.address.is_empty() {
-                String::new()
-            } else {
-                format!(" — {}", code(&one.finding.address))
+            let place = match one.finding.address.as_str() {
+                "" => String::new(),
+                address => format!(" — {}", code(address)),
             };
             let _ = writeln!(
                 out,
@@ -228,16 +219,7 @@ fn with(report: &Report, most: usize, draws: bool) -> String {
                 plain(&one.reason)
             );
         }
-        more(&mut out, report.accepted.len());
-        out.push_str("\n</details>\n");
-    }
-    if let Some(diagram) = mermaid(report).filter(|_| draws) {
-        let _ = write!(
-            out,
-            "\n<details open><summary>From key to data</summary>\n\n```mermaid\n{diagram}```\n\n</details>\n"
-        );
-    }
-    out
+    });
 }
 
 fn workspaces(out: &mut String, lines: &[WorkspaceLine]) {

@@ -7,9 +7,29 @@ use crate::review::report::{Level, Report};
 /// The report as plain text.
 pub fn text(report: &Report) -> String {
     let mut out = format!("{}\n", report.verdict);
-    if !report.workspaces.is_empty() {
-        out.push_str("\nWorkspaces\n");
+    workspaces(&mut out, report);
+    keys(&mut out, report);
+    permissions(&mut out, report);
+    findings(&mut out, report);
+    if !report.not_examined.is_empty() {
+        let _ = writeln!(
+            out,
+            "\nNot examined: {}.",
+            report.not_examined.join(", ").replace('`', "")
+        );
     }
+    out
+}
+
+/// A heading, where there is something below it.
+fn heading<T>(out: &mut String, title: &str, below: &[T]) {
+    if !below.is_empty() {
+        let _ = writeln!(out, "\n{title}");
+    }
+}
+
+fn workspaces(out: &mut String, report: &Report) {
+    heading(out, "Workspaces", &report.workspaces);
     for line in &report.workspaces {
         let shown = |side: &Option<String>| side.clone().unwrap_or_else(|| "none".to_owned());
         let _ = writeln!(out, "  {} {}: {}", line.workspace, line.use_case, line.step);
@@ -20,9 +40,10 @@ pub fn text(report: &Report) -> String {
             shown(&line.after)
         );
     }
-    if !report.keys.is_empty() {
-        out.push_str("\nKeys\n");
-    }
+}
+
+fn keys(out: &mut String, report: &Report) {
+    heading(out, "Keys", &report.keys);
     for line in &report.keys {
         let _ = writeln!(out, "  {}", line.key);
         for change in line.changes.iter() {
@@ -32,9 +53,10 @@ pub fn text(report: &Report) -> String {
             let _ = writeln!(out, "    used by {}", line.workspaces.join(", "));
         }
     }
-    if !report.permissions.is_empty() {
-        out.push_str("\nPermissions\n");
-    }
+}
+
+fn permissions(out: &mut String, report: &Report) {
+    heading(out, "Permissions", &report.permissions);
     for line in &report.permissions {
         let _ = writeln!(out, "  {} ({})", line.key, line.address);
         for lost in line.lost.iter() {
@@ -44,15 +66,16 @@ pub fn text(report: &Report) -> String {
             let _ = writeln!(out, "    + {gained}");
         }
     }
-    if !report.proofs.is_empty() {
-        out.push_str("\nWhat grants what\n");
-    }
+    heading(out, "What grants what", &report.proofs);
     for line in &report.proofs {
         let _ = writeln!(out, "  {} ({})", line.key, line.address);
         for granted in &line.lines {
             let _ = writeln!(out, "    {granted}");
         }
     }
+}
+
+fn findings(out: &mut String, report: &Report) {
     for level in [
         Level::Error,
         Level::Irreversible,
@@ -75,14 +98,11 @@ pub fn text(report: &Report) -> String {
             }
         }
     }
-    if !report.accepted.is_empty() {
-        out.push_str("\nAccepted\n");
-    }
+    heading(out, "Accepted", &report.accepted);
     for one in &report.accepted {
-        let place = if one.finding.address.is_empty() {
-            String::new()
-        } else {
-            format!(" {}", one.finding.address)
+        let place = match one.finding.address.as_str() {
+            "" => String::new(),
+            address => format!(" {address}"),
         };
         let _ = writeln!(
             out,
@@ -90,12 +110,4 @@ pub fn text(report: &Report) -> String {
             one.finding.summary, one.finding.id, one.reason
         );
     }
-    if !report.not_examined.is_empty() {
-        let _ = writeln!(
-            out,
-            "\nNot examined: {}.",
-            report.not_examined.join(", ").replace('`', "")
-        );
-    }
-    out
 }

@@ -87,7 +87,13 @@ pub(super) fn look(gathered: &mut Gathered<'_>, change: &ResourceChange, holders
         None => push(&key, gained, lost.clone()),
     }
     let lost: Vec<String> = lost.iter().map(|line| format!("  - {line}")).collect();
-    ours::say_lost(gathered, change, &lost, is_known, need, remedy);
+    let loss = ours::Loss {
+        lost: &lost,
+        is_known,
+        need,
+        remedy,
+    };
+    ours::say_lost(gathered, change, &loss);
 }
 
 /// Whether the bindings of the plan show that no workspace needs a principal of Azure for this key. What they do not show may be needed.

@@ -299,29 +299,63 @@ fn kinds_of_data(case: UseCase, cloud: &Cloud, cluster_volumes: bool) -> Vec<Str
 
 /// From key to configuration to workspace to kinds of data, with what changes marked.
 fn diagram(plan: &Plan, links: &Links) -> (Vec<Node>, Vec<Edge>) {
-    let action_of = |address: &str| {
-        let change = plan.changes.iter().find(|change| change.address == address);
+    let mut drawing = Drawing {
+        plan,
+        links,
+        nodes: BTreeSet::new(),
+        edges: BTreeSet::new(),
+    };
+    for workspace in &links.workspaces {
+        if workspace.fate != Fate::Renamed {
+            drawing.workspace(workspace);
+        }
+    }
+    one_box_each(drawing.nodes, drawing.edges)
+}
+
+/// A diagram that is being drawn.
+struct Drawing<'a> {
+    plan: &'a Plan,
+    links: &'a Links,
+    nodes: BTreeSet<Node>,
+    edges: BTreeSet<Edge>,
+}
+
+impl Drawing<'_> {
+    fn action_of(&self, address: &str) -> &'static str {
+        let mut changes = self.plan.changes.iter();
+        let change = changes.find(|change| change.address == address);
         change
             .filter(|change| !change.action.is_quiet())
             .map_or("", |change| change.action.in_words())
-    };
-    let (mut nodes, mut edges) = (BTreeSet::new(), BTreeSet::new());
-    for workspace in &links.workspaces {
-        if workspace.fate == Fate::Renamed {
-            continue;
-        }
-        let changes = action_of(&workspace.address);
-        if changes.is_empty()
-            && workspace.keys.values().all(|step| !step.changes())
-            && !touched(links, workspace, &action_of)
-        {
-            continue;
-        }
-        nodes.insert(Node {
-            name: workspace.name.clone(),
-            kind: "workspace",
-            action: "",
+    }
+
+    fn node(&mut self, name: &str, kind: &'static str, action: &'static str) {
+        self.nodes.insert(Node {
+            name: name.to_owned(),
+            kind,
+            action,
         });
+    }
+
+    fn edge(&mut self, (from, to): (&str, &str), label: &'static str, state: &'static str) {
+        self.edges.insert(Edge {
+            from: from.to_owned(),
+            to: to.to_owned(),
+            label,
+            state,
+        });
+    }
+
+    /// A workspace that changes, or of whose keys something does.
+    fn workspace(&mut self, workspace: &LinkedWorkspace) {
+        let is_quiet = self.action_of(&workspace.address).is_empty()
+            && workspace.keys.values().all(|step| !step.changes())
+            && !touched(self.links, workspace, &|address| self.action_of(address));
+        if is_quiet {
+            return;
+        }
+        self.node(&workspace.name, "workspace", "");
         for (case, step) in &workspace.keys {
             let kept = if step.changes() { "new" } else { "kept" };
             let sides = match workspace.fate {
@@ -331,72 +365,50 @@ fn diagram(plan: &Plan, links: &Links) -> (Vec<Node>, Vec<Edge>) {
                 }
             };
             for (configuration, state) in sides {
-                let Some(name) = configuration
-                    .as_deref()
-                    .filter(|_| state != "gone" || step.changes())
-                else {
-                    continue;
-                };
-                let known = links.configurations.get(name);
-                let action = known
-                    .and_then(|one| one.address.as_deref())
-                    .map_or("", action_of);
-                // On Azure the identifier of a key stands for its configuration: one box for both.
-                let is_key = known.is_some_and(|one| one.key.as_deref() == Some(name));
-                if !is_key {
-                    nodes.insert(Node {
-                        name: name.to_owned(),
-                        kind: "configuration",
-                        action,
-                    });
-                }
-                let label = match case {
-                    UseCase::ManagedServices => "managed services",
-                    UseCase::Storage => "storage",
-                    UseCase::ManagedDisks => "managed disks",
-                };
-                edges.insert(Edge {
-                    from: name.to_owned(),
-                    to: workspace.name.clone(),
-                    label,
-                    state,
-                });
-                if let Some(key) = known.and_then(|one| one.key.clone()) {
-                    let address = links.keys.get(&key).and_then(|key| key.address.clone());
-                    nodes.insert(Node {
-                        name: key.clone(),
-                        kind: "key",
-                        action: address.as_deref().map_or("", action_of),
-                    });
-                    if !is_key {
-                        edges.insert(Edge {
-                            from: key,
-                            to: name.to_owned(),
-                            label: "",
-                            state: "kept",
-                        });
-                    }
-                }
-                if state != "gone" {
-                    let has_volumes = known.is_some_and(|one| one.cluster_volumes);
-                    for data in kinds_of_data(*case, &workspace.cloud, has_volumes) {
-                        nodes.insert(Node {
-                            name: data.clone(),
-                            kind: "data",
-                            action: "",
-                        });
-                        edges.insert(Edge {
-                            from: workspace.name.clone(),
-                            to: data,
-                            label: "",
-                            state,
-                        });
-                    }
+                let is_drawn = state != "gone" || step.changes();
+                if let Some(name) = configuration.as_deref().filter(|_| is_drawn) {
+                    self.key(workspace, *case, name, state);
                 }
             }
         }
     }
-    one_box_each(nodes, edges)
+
+    /// What a workspace has for a use case, before or after: its configuration, the key of that, and the data below.
+    fn key(&mut self, workspace: &LinkedWorkspace, case: UseCase, name: &str, state: &'static str) {
+        let known = self.links.configurations.get(name);
+        let address = known.and_then(|one| one.address.as_deref());
+        let action = address.map_or("", |address| self.action_of(address));
+        // On Azure the identifier of a key stands for its configuration: one box for both.
+        let is_key = known.is_some_and(|one| one.key.as_deref() == Some(name));
+        if !is_key {
+            self.node(name, "configuration", action);
+        }
+        let label = match case {
+            UseCase::ManagedServices => "managed services",
+            UseCase::Storage => "storage",
+            UseCase::ManagedDisks => "managed disks",
+        };
+        self.edge((name, &workspace.name), label, state);
+        if let Some(key) = known.and_then(|one| one.key.as_deref()) {
+            let address = self
+                .links
+                .keys
+                .get(key)
+                .and_then(|key| key.address.as_deref());
+            let action = address.map_or("", |address| self.action_of(address));
+            self.node(key, "key", action);
+            if !is_key {
+                self.edge((key, name), "", "kept");
+            }
+        }
+        if state != "gone" {
+            let has_volumes = known.is_some_and(|one| one.cluster_volumes);
+            for data in kinds_of_data(case, &workspace.cloud, has_volumes) {
+                self.node(&data, "data", "");
+                self.edge((&workspace.name, &data), "", state);
+            }
+        }
+    }
 }
 
 /// A key that stands for its configuration on one side of a change, and not on the other, is one box, and no arrow leads from it to itself.

@@ -255,14 +255,13 @@ fn key_policy(gathered: &mut Gathered<'_>, change: &ResourceChange) {
         holders::look(gathered, change, &holders::AZURE);
     } else {
         let lost = policies::of_statements(gathered, change);
-        say_lost(
-            gathered,
-            change,
-            &lost,
-            true,
-            Need::Shown,
-            "Keep the use cases, accounts and roles that workspaces need.",
-        );
+        let loss = Loss {
+            lost: &lost,
+            is_known: true,
+            need: Need::Shown,
+            remedy: "Keep the use cases, accounts and roles that workspaces need.",
+        };
+        say_lost(gathered, change, &loss);
     }
     let (key, _) = gathered.key_and_users(change);
     if change.after("force_destroy").as_deref() == Some("true")
@@ -292,16 +291,26 @@ pub(super) enum Need {
     NotShown,
 }
 
-/// Reports the principals that lose the use of a key by a `dbxcmk_key_policy`, if any do. `is_known`: whether the plan shows all that the
-/// other policies of the key keep.
-pub(super) fn say_lost(
-    gathered: &mut Gathered<'_>,
-    change: &ResourceChange,
-    lost: &[String],
-    is_known: bool,
-    need: Need,
-    remedy: &str,
-) {
+/// What a `dbxcmk_key_policy` takes away.
+pub(super) struct Loss<'a> {
+    /// Who loses the use of the key, a line each.
+    pub(super) lost: &'a [String],
+    /// Whether the plan shows all that the other policies of the key keep.
+    pub(super) is_known: bool,
+    /// Whether somebody needs it.
+    pub(super) need: Need,
+    /// What keeps it.
+    pub(super) remedy: &'a str,
+}
+
+/// Who loses the use of a key by a `dbxcmk_key_policy`, if somebody does.
+pub(super) fn say_lost(gathered: &mut Gathered<'_>, change: &ResourceChange, loss: &Loss<'_>) {
+    let Loss {
+        lost,
+        is_known,
+        need,
+        remedy,
+    } = *loss;
     let former = gathered.links.former_key_of.get(&change.address).cloned();
     let (own, _) = gathered.key_and_users(change);
     let key = former.clone().unwrap_or_else(|| own.clone());
@@ -365,6 +374,17 @@ pub(super) fn say_lost(
     );
 }
 
+/// An order of the kill switch in a plan: an action on a key.
+struct Order<'a> {
+    address: &'a str,
+    /// The key by its name, if the plan shows it.
+    key: &'a str,
+    /// Who uses it, in a sentence.
+    of_key: String,
+    /// What stops without it.
+    stops: String,
+}
+
 /// The actions of the kill switch.
 pub(super) fn invocations(gathered: &mut Gathered<'_>) {
     let plan = gathered.plan;
@@ -374,80 +394,90 @@ pub(super) fn invocations(gathered: &mut Gathered<'_>) {
             continue;
         }
         let named = |pointer: &str| one.value(pointer).and_then(Json::as_str);
-        let key = named("/aws/key_arn")
-            .or_else(|| named("/gcp/kms_key_id"))
-            .or_else(|| named("/azure/key_vault_key_id"));
-        let name = key.unwrap_or("a key that is known only after apply");
-        let whole = crate::review::azure::whole(name);
-        let mut users = gathered.links.users_of(whole.as_deref().unwrap_or(name));
-        // The workspaces that the author of the change expects to stop.
+        let (aws, google) = (named("/aws/key_arn"), named("/gcp/kms_key_id"));
+        let azure = named("/azure/key_vault_key_id");
+        let key = aws.or(google).or(azure);
+        let key = key.unwrap_or("a key that is known only after apply");
+        let whole = crate::review::azure::whole(key);
+        let mut users = gathered.links.users_of(whole.as_deref().unwrap_or(key));
+        // Whom the author of the change expects to stop.
         let acknowledged = one.value("/acknowledged_workspace_ids");
         let acknowledged = acknowledged.and_then(Json::as_array).into_iter().flatten();
         users.extend(acknowledged.filter_map(Json::as_str).map(str::to_owned));
-        let of_key = match users.is_empty() {
-            true => format!("The plan does not show which workspaces use `{name}`."),
-            false => format!("`{name}` is used by {}.", in_words(&users)),
+        let order = Order {
+            address: &one.address,
+            key,
+            of_key: match users.is_empty() {
+                true => format!("The plan does not show which workspaces use `{key}`."),
+                false => format!("`{key}` is used by {}.", in_words(&users)),
+            },
+            stops: gathered.stops_without(whole.as_deref().unwrap_or(key)),
         };
-        let stops = gathered.stops_without(whole.as_deref().unwrap_or(name));
         if !deletes {
-            gathered.say_of(
-                &one.address,
-                Said {
-                    id: Rule::KeyDisabled,
-                    level: Level::Error,
-                    summary: "This plan disables a key".to_owned(),
-                    detail: paragraphs(&[
-                        &format!(
-                            "{of_key} While the key is disabled, reads and writes fail when the cached data keys expire. Reverting this \
-                             change does not restore the key."
-                        ),
-                        &stops,
-                    ]),
-                    remedy: "Check the plan's own warning, which shows what stops. To restore the key: `terraform-provider-dbxcmk key restore \
-                             KEY`, or the action `dbxcmk_restore_key`.",
-                },
-            );
+            say_disabled(gathered, &order);
             continue;
         }
-        let days = one
-            .value("/deletion_window_days")
-            .and_then(Json::as_u64)
-            .unwrap_or(30);
-        gathered.say_of(
-            &one.address,
-            Said {
-                id: Rule::KeyDeleted,
-                level: Level::Error,
-                summary: "This plan schedules the deletion of a key".to_owned(),
-                detail: paragraphs(&[
-                    &format!(
-                        "{of_key} From the apply on, nobody can use the key: data that was encrypted with it cannot be read. Reverting this \
-                         change does not restore the key."
-                    ),
-                    &stops,
-                ]),
-                remedy: "Check the plan's own warning, which shows what stops. To restore the key within the window: \
-                         `terraform-provider-dbxcmk key restore KEY`, or the action `dbxcmk_restore_key`.",
-            },
-        );
-        let window = match named("/gcp/kms_key_id") {
-            Some(_) => "its destroy_scheduled_duration".to_owned(),
-            None if named("/azure/key_vault_key_id").is_some() => {
-                "the retention of its vault".to_owned()
-            }
-            None => format!("{days} days"),
+        let days = one.value("/deletion_window_days").and_then(Json::as_u64);
+        let window = match (google, azure) {
+            (Some(_), _) => "its destroy_scheduled_duration".to_owned(),
+            (None, Some(_)) => "the retention of its vault".to_owned(),
+            (None, None) => format!("{} days", days.unwrap_or(30)),
         };
-        gathered.say_of(
-            &one.address,
-            Said {
-                id: Rule::KeyDeletionWindow,
-                level: Level::Irreversible,
-                summary: format!("The deletion of a key is final after {window}"),
-                detail: format!(
-                    "Until then `{name}` can be restored. After that, everything that was encrypted with it is lost permanently."
-                ),
-                remedy: "",
-            },
-        );
+        say_deleted(gathered, &order, &window);
     }
+}
+
+fn say_disabled(gathered: &mut Gathered<'_>, order: &Order<'_>) {
+    gathered.say_of(
+        order.address,
+        Said {
+            id: Rule::KeyDisabled,
+            level: Level::Error,
+            summary: "This plan disables a key".to_owned(),
+            detail: paragraphs(&[
+                &format!(
+                    "{} While the key is disabled, reads and writes fail when the cached data keys expire. Reverting this change does not restore \
+                     the key.",
+                    order.of_key
+                ),
+                &order.stops,
+            ]),
+            remedy: "Check the plan's own warning, which shows what stops. To restore the key: `terraform-provider-dbxcmk key restore \
+                     KEY`, or the action `dbxcmk_restore_key`.",
+        },
+    );
+}
+
+fn say_deleted(gathered: &mut Gathered<'_>, order: &Order<'_>, window: &str) {
+    gathered.say_of(
+        order.address,
+        Said {
+            id: Rule::KeyDeleted,
+            level: Level::Error,
+            summary: "This plan schedules the deletion of a key".to_owned(),
+            detail: paragraphs(&[
+                &format!(
+                    "{} From the apply on, nobody can use the key: data that was encrypted with it cannot be read. Reverting this change does not \
+                     restore the key.",
+                    order.of_key
+                ),
+                &order.stops,
+            ]),
+            remedy: "Check the plan's own warning, which shows what stops. To restore the key within the window: \
+                     `terraform-provider-dbxcmk key restore KEY`, or the action `dbxcmk_restore_key`.",
+        },
+    );
+    gathered.say_of(
+        order.address,
+        Said {
+            id: Rule::KeyDeletionWindow,
+            level: Level::Irreversible,
+            summary: format!("The deletion of a key is final after {window}"),
+            detail: format!(
+                "Until then `{}` can be restored. After that, everything that was encrypted with it is lost permanently.",
+                order.key
+            ),
+            remedy: "",
+        },
+    );
 }

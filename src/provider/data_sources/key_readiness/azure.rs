@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{KeyVerdict, NotExaminedModel, RequirementModel, incomplete, list, text};
 use crate::clouds::azure::ArmWorkspace;
 use crate::preflight::azure::{
-    Access, Behind, Question, Unknown, VaultKeyFacts, access, behind, granted_by, judge,
+    Access, Behind, Judged, Question, Unknown, VaultKeyFacts, access, behind, granted_by, judge,
     judged_versions, known_state,
 };
 use crate::preflight::{Fact, Finding, Stage};
@@ -186,17 +186,11 @@ impl KeyReadinessAzure {
         cases: Vec<UseCase>,
     ) -> Result<KeyVerdict, Diagnostics> {
         let azure = client.keys().azure();
-        let key = self
-            .key_vault_key_id
-            .known()
-            .cloned()
-            .ok_or_else(incomplete)?;
+        let key = self.key_vault_key_id.known();
         let is_unknown = self.vault_resource_id.is_unknown()
             || self.workspace_resource_id.is_unknown()
             || self.databricks_principal_id.is_unknown();
-        if is_unknown {
-            return Err(incomplete());
-        }
+        let key = key.filter(|_| !is_unknown).ok_or_else(incomplete)?;
         let workspace =
             match self.workspace_resource_id.known() {
                 None => None,
@@ -204,95 +198,94 @@ impl KeyReadinessAzure {
                     diagnose::arm("The workspace could not be read", id, &error)
                 })?),
             };
-        let (grantees, not_known) = azure
-            .grantees(
-                &cases,
-                workspace.as_ref(),
-                self.databricks_principal_id.known(),
-                roles_of,
-            )
-            .await;
-        let principals: Vec<PrincipalId> = grantees
-            .iter()
-            .map(|grantee| grantee.principal.clone())
-            .collect();
+        let named = self.databricks_principal_id.known();
+        let asked = azure.grantees(&cases, workspace.as_ref(), named, roles_of);
+        let (grantees, not_known) = asked.await;
         let about = workspace.as_ref().map(ArmWorkspace::facts);
         // The version that the workspace uses must be ready, not the newest one.
         let mut read = Vec::new();
         let mut findings: Vec<Finding> = Vec::new();
-        for judged in judged_versions(about.as_ref(), &key, &cases) {
-            let facts = azure
-                .facts(
-                    &judged.key,
-                    self.vault_resource_id.known(),
-                    self.workspace_resource_id.known(),
-                    &principals,
-                    Stage::Plan,
-                )
-                .await;
-            let is_of = |case: &UseCase| judged.cases.contains(case);
-            let question = Question {
-                used_for: judged.used_for.clone(),
-                grantees: grantees
-                    .iter()
-                    .filter(|one| is_of(&one.case))
-                    .cloned()
-                    .collect(),
-                not_known: not_known
-                    .iter()
-                    .filter(|(_, case, _)| is_of(case))
-                    .cloned()
-                    .collect(),
-                workspace: self.workspace_resource_id.known().cloned(),
-                location: workspace
-                    .as_ref()
-                    .and_then(|workspace| workspace.location().map(str::to_owned)),
-                tenant: workspace
-                    .as_ref()
-                    .and_then(|workspace| workspace.tenant().map(str::to_owned)),
-                stage: Stage::Plan,
-                cases: judged.cases,
-            };
-            for finding in judge(&facts, &question) {
-                if !findings.contains(&finding) {
-                    findings.push(finding);
-                }
-            }
-            read.push(facts);
+        let of_workspace = |what: fn(&ArmWorkspace) -> Option<&str>| {
+            workspace.as_ref().and_then(what).map(str::to_owned)
+        };
+        let all = Question {
+            used_for: Vec::new(),
+            workspace: self.workspace_resource_id.known().cloned(),
+            location: of_workspace(ArmWorkspace::location),
+            tenant: of_workspace(ArmWorkspace::tenant),
+            stage: Stage::Plan,
+            cases: cases.clone(),
+            grantees,
+            not_known,
+        };
+        for judged in judged_versions(about.as_ref(), key, &cases) {
+            let facts = self.judge_version(client, judged, &all, &mut findings);
+            read.push(facts.await);
         }
         if let Some(now) = &workspace {
-            for finding in self.of_unusable_newest(client, now, &key, &cases).await {
+            findings.extend(self.of_unusable_newest(client, now, key, &cases).await);
+        }
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        verdict(key, &read, &all, findings)
+    }
+
+    /// Judges what is asked of one version; what was read of it.
+    async fn judge_version(
+        &self,
+        client: &Client,
+        judged: Judged,
+        all: &Question,
+        findings: &mut Vec<Finding>,
+    ) -> VaultKeyFacts {
+        let principals = all.grantees.iter().map(|one| one.principal.clone());
+        let principals: Vec<PrincipalId> = principals.collect();
+        let facts = client.keys().azure().facts(
+            &judged.key,
+            self.vault_resource_id.known(),
+            self.workspace_resource_id.known(),
+            &principals,
+            Stage::Plan,
+        );
+        let facts = facts.await;
+        for finding in judge(&facts, &all.of(judged)) {
+            if !findings.contains(&finding) {
                 findings.push(finding);
             }
         }
-        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-        let all_proven = not_known.is_empty()
-            && grantees.iter().all(|grantee| {
-                read.iter()
-                    .all(|facts| standing(facts, &grantee.principal) == "allowed")
-            });
-        let Some(first) = read.first() else {
-            return Err(incomplete());
-        };
-        let states: Vec<Option<KeyState>> = read.iter().map(known_state).collect();
-        let worst = states
-            .iter()
-            .find(|state| **state != Some(KeyState::Enabled));
-        let state = worst.unwrap_or(&Some(KeyState::Enabled));
-        Ok(KeyVerdict {
-            key: Key::Azure(key),
-            state: state.as_ref().map(ToString::to_string),
-            policy_source: match first.planned.is_empty() {
-                false => "planned",
-                true => "live",
-            },
-            is_known: read.iter().all(|facts| {
-                matches!((&facts.key, &facts.vault), (Fact::Known(_), Fact::Known(_)))
-            }),
-            findings,
-            requirements: requirements(first, &grantees, &not_known),
-            not_examined: not_examined(first),
-            all_proven,
-        })
+        facts
     }
+}
+
+/// What is said of a key of which these versions were read.
+fn verdict(
+    key: &VaultKeyId,
+    read: &[VaultKeyFacts],
+    all: &Question,
+    findings: Vec<Finding>,
+) -> Result<KeyVerdict, Diagnostics> {
+    let first = read.first().ok_or_else(incomplete)?;
+    let is_allowed = |grantee: &Grantee| {
+        let mut versions = read.iter();
+        versions.all(|facts| standing(facts, &grantee.principal) == "allowed")
+    };
+    let all_proven = all.not_known.is_empty() && all.grantees.iter().all(is_allowed);
+    let enabled = Some(KeyState::Enabled);
+    let mut states = read.iter().map(known_state);
+    let state = states.find(|state| *state != enabled).unwrap_or(enabled);
+    let is_read = |facts: &VaultKeyFacts| {
+        matches!((&facts.key, &facts.vault), (Fact::Known(_), Fact::Known(_)))
+    };
+    Ok(KeyVerdict {
+        key: Key::Azure(key.clone()),
+        state: state.as_ref().map(ToString::to_string),
+        policy_source: match first.planned.is_empty() {
+            false => "planned",
+            true => "live",
+        },
+        is_known: read.iter().all(is_read),
+        findings,
+        requirements: requirements(first, &all.grantees, &all.not_known),
+        not_examined: not_examined(first),
+        all_proven,
+    })
 }

@@ -103,7 +103,11 @@ pub fn announce<'a>(
     }
 }
 
-/// Creates a configuration, or adopts the equal one that a create of this working directory has left behind.
+fn failed(error: &Error) -> Diagnostics {
+    diagnose::account("The key configuration could not be created", error).into()
+}
+
+/// Makes one, or adopts the equal one that a create of this working directory has left behind.
 ///
 /// # Errors
 /// When Databricks refuses, when an equal one of another owner is there, or when the provider cannot find out what became of the
@@ -114,19 +118,11 @@ pub async fn make(
     new: &NewKeyConfiguration,
     deadline: Deadline,
 ) -> Result<KeyConfiguration, Diagnostics> {
-    let failed = |error: &Error| {
-        Diagnostics::from(diagnose::account(
-            "The key configuration could not be created",
-            error,
-        ))
-    };
     let request = request(account.id(), new)?;
     // One list serves every create of a run: two resources of a run that describe the same object were refused at plan.
     let reads = cx.client().reads();
-    let before = reads
-        .configurations_before(account, |one| new.matches(one))
-        .await
-        .map_err(|error| failed(&error))?;
+    let before = reads.configurations_before(account, |one| new.matches(one));
+    let before = before.await.map_err(|error| failed(&error))?;
     let journal = Journal::here();
     match there(before.iter(), new, &request, |id| {
         cx.client().run().is_managed_configuration(id) || journal.is_own(&request, id)
@@ -139,76 +135,90 @@ pub async fn make(
         }
         There::Others(others) => return Err(there_already(new, &others)),
     }
-    let known = before
+    let known: Vec<String> = before
         .iter()
         .map(|one| one.customer_managed_key_id.clone())
         .collect();
-    let note = match journal.begin(&request, known) {
+    let note = match journal.begin(&request, known.clone()) {
         Ok(note) => Some(note),
         Err(error) => {
             tracing::warn!(%error, "no note of the create could be written; if its answer is lost, import the configuration");
             None
         }
     };
-    let answered = |made: KeyConfiguration| {
-        if let Some(note) = note.clone() {
-            journal.made(note, &made.customer_managed_key_id);
+    let made = match sent(account, new, deadline).await {
+        Sent::Made(made) => *made,
+        Sent::Refused(error) => {
+            note.iter().for_each(|note| journal.refused(note));
+            return Err(failed(&error));
         }
-        Ok(made)
+        Sent::Lost(lost) => after_a_lost_answer(account, new, &known, &lost).await?,
     };
-    let refused = |error: &Error| {
-        if let Some(note) = &note {
-            journal.refused(note);
-        }
-        failed(error)
-    };
-    let lost = match deadline.bound(account.create_key_configuration(new)).await {
-        Some(Ok(made)) if made.has_readable_id() => return answered(made),
-        // Databricks has created one, and the answer does not say which.
-        Some(Ok(made)) => Error::Transport {
-            reason: format!(
-                "Databricks answered with the ID `{}`, which is not the ID of a key configuration",
-                made.customer_managed_key_id
-            ),
+    if let Some(note) = note {
+        journal.made(note, &made.customer_managed_key_id);
+    }
+    Ok(made)
+}
+
+/// What became of a create, as far as its answer says.
+enum Sent {
+    /// It was made.
+    Made(Box<KeyConfiguration>),
+    /// It was not.
+    Refused(Error),
+    /// Nobody knows.
+    Lost(Error),
+}
+
+async fn sent(account: &Account, new: &NewKeyConfiguration, deadline: Deadline) -> Sent {
+    let lost = |reason: String| {
+        Sent::Lost(Error::Transport {
+            reason,
             source: None,
             may_have_been_taken: true,
             is_unreachable: false,
-        },
-        Some(Err(error)) if error.may_have_been_taken() => error,
-        Some(Err(error)) => return Err(refused(&error)),
-        None => Error::Transport {
-            reason: "Databricks did not answer within the timeout of the operation".to_owned(),
-            source: None,
-            may_have_been_taken: true,
-            is_unreachable: false,
-        },
+        })
     };
+    match deadline.bound(account.create_key_configuration(new)).await {
+        Some(Ok(made)) if made.has_readable_id() => Sent::Made(Box::new(made)),
+        // It was made, and the answer does not say which one it is.
+        Some(Ok(made)) => lost(format!(
+            "Databricks answered with the ID `{}`, which is not the ID of a key configuration",
+            made.customer_managed_key_id
+        )),
+        Some(Err(error)) if error.may_have_been_taken() => Sent::Lost(error),
+        Some(Err(error)) => Sent::Refused(error),
+        None => lost("Databricks did not answer within the timeout of the operation".to_owned()),
+    }
+}
+
+/// The configuration that a create has made whose answer was lost. `known`: those that were there before it was sent.
+///
+/// # Errors
+/// When there is none, or more than one, or the account cannot be asked: the note of the create stays, since it may still be carried out.
+async fn after_a_lost_answer(
+    account: &Account,
+    new: &NewKeyConfiguration,
+    known: &[String],
+    lost: &Error,
+) -> Result<KeyConfiguration, Diagnostics> {
     tracing::warn!(error = %lost, "the answer to a create was lost; looking whether it was carried out");
-    let unknown = |error: &Error| {
-        Diagnostics::from(Diagnostic::error(
+    let now = account.key_configurations().await.map_err(|error| {
+        Diagnostic::error(
             "The provider does not know whether the key configuration was created",
             format!(
                 "The answer to the create was lost ({lost}), and afterwards the configurations of the account could not be listed \
                  ({error}). Apply again within 15 minutes: the provider finds and adopts what was created, and creates nothing twice."
             ),
-        ))
-    };
-    let now = account
-        .key_configurations()
-        .await
-        .map_err(|error| unknown(&error))?;
+        )
+    })?;
     let is_new = |one: &KeyConfiguration| {
-        one.has_readable_id()
-            && !before
-                .iter()
-                .any(|old| old.customer_managed_key_id == one.customer_managed_key_id)
-            && new.matches(one)
+        one.has_readable_id() && !known.contains(&one.customer_managed_key_id) && new.matches(one)
     };
     let mut made = now.into_iter().filter(is_new);
     match (made.next(), made.next()) {
-        (Some(one), None) => answered(one),
-        // It may still be carried out: the note stays.
-        (None, _) => Err(failed(&lost)),
+        (Some(one), None) => Ok(one),
+        (None, _) => Err(failed(lost)),
         (Some(one), Some(other)) => Err(Diagnostic::error(
             "The provider cannot tell which key configuration it created",
             format!(

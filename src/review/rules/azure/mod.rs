@@ -49,90 +49,104 @@ fn key(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     let of_key = gathered.use_of(&key);
     revoked::look(gathered, change, &key, of_key, None);
     if change.action.destroys() {
-        gathered.say(
-            change,
-            Said {
-                id: Rule::KeyDeleted,
-                level: of_key.level(),
-                summary: format!("{} is {}", of_key.called("key"), change.action.in_passive()),
-                detail: paragraphs(&[
-                    &format!(
-                        "{} From the apply on, nobody can use it: data that was encrypted with it cannot be read.",
-                        gathered.used_by(&key, of_key)
-                    ),
-                    &gathered.stops_without(&key),
-                ]),
-                remedy: match of_key {
-                    Use::NotShown => FIND_OUT,
-                    _ => KEEP_KEY,
-                },
-            },
-        );
-        if of_key == Use::NotShown {
-            return;
-        }
-        gathered.say(
-            change,
-            Said {
-                id: Rule::KeyDeletionWindow,
-                level: Level::Irreversible,
-                summary: "The deletion of a key is final after the retention of its vault".to_owned(),
-                detail: format!(
-                    "Until then `{key}` can be recovered, if the vault has soft delete and nobody purges the key. `features {{ key_vault {{ \
-                     purge_soft_deleted_keys_on_destroy = true }} }}`, which is the default of hashicorp/azurerm, purges it at once where the vault \
-                     has no purge protection."
-                ),
-                remedy: "",
-            },
-        );
-        return;
+        key_goes(gathered, change, &key, of_key);
+    } else if of_key != Use::NotShown {
+        let used = in_words(&users);
+        key_expires(gathered, change, &key, &used);
+        key_loses_operations(gathered, change, &key, &used);
     }
+}
+
+fn key_goes(gathered: &mut Gathered<'_>, change: &ResourceChange, key: &str, of_key: Use) {
+    gathered.say(
+        change,
+        Said {
+            id: Rule::KeyDeleted,
+            level: of_key.level(),
+            summary: format!("{} is {}", of_key.called("key"), change.action.in_passive()),
+            detail: paragraphs(&[
+                &format!(
+                    "{} From the apply on, nobody can use it: data that was encrypted with it cannot be read.",
+                    gathered.used_by(key, of_key)
+                ),
+                &gathered.stops_without(key),
+            ]),
+            remedy: match of_key {
+                Use::NotShown => FIND_OUT,
+                _ => KEEP_KEY,
+            },
+        },
+    );
     if of_key == Use::NotShown {
         return;
     }
-    let used = in_words(&users);
-    let expires = (
-        change.before("expiration_date"),
-        change.after("expiration_date"),
+    gathered.say(
+        change,
+        Said {
+            id: Rule::KeyDeletionWindow,
+            level: Level::Irreversible,
+            summary: "The deletion of a key is final after the retention of its vault".to_owned(),
+            detail: format!(
+                "Until then `{key}` can be recovered, if the vault has soft delete and nobody purges the key. `features {{ key_vault {{ \
+                 purge_soft_deleted_keys_on_destroy = true }} }}`, which is the default of hashicorp/azurerm, purges it at once where the vault \
+                 has no purge protection."
+            ),
+            remedy: "",
+        },
     );
-    if let (before, Some(after)) = &expires
-        && before.as_deref() != Some(after)
-    {
-        gathered.say(
-            change,
-            Said {
-                id: Rule::KeyDisabled,
-                level: Level::Warning,
-                summary: "A key that Databricks uses gets an expiry date".to_owned(),
-                detail: format!(
-                    "`{key}` is used by {used}. After {after} it wraps nothing: new data keys cannot be made. What was wrapped before can still be \
-                     read."
-                ),
-                remedy: "Rotate the key and move the workspaces to the new version before that date, or leave the date out.",
-            },
-        );
+}
+
+fn key_expires(gathered: &mut Gathered<'_>, change: &ResourceChange, key: &str, used: &str) {
+    let before = change.before("expiration_date");
+    let Some(after) = change.after("expiration_date") else {
+        return;
+    };
+    if before.as_ref() == Some(&after) {
+        return;
     }
+    gathered.say(
+        change,
+        Said {
+            id: Rule::KeyDisabled,
+            level: Level::Warning,
+            summary: "A key that Databricks uses gets an expiry date".to_owned(),
+            detail: format!(
+                "`{key}` is used by {used}. After {after} it wraps nothing: new data keys cannot be made. What was wrapped before can still be \
+                 read."
+            ),
+            remedy: "Rotate the key and move the workspaces to the new version before that date, or leave the date out.",
+        },
+    );
+}
+
+fn key_loses_operations(
+    gathered: &mut Gathered<'_>,
+    change: &ResourceChange,
+    key: &str,
+    used: &str,
+) {
     let had = change.latest_all("key_opts");
     let after: BTreeSet<String> = super::texts(change.state_after(), "key_opts");
     let lost: Vec<&str> = ["wrapKey", "unwrapKey"]
         .into_iter()
         .filter(|one| change.action == Action::Update && !had.is_empty() && !after.contains(*one))
         .collect();
-    if !lost.is_empty() {
-        gathered.say(
-            change,
-            Said {
-                id: Rule::KeyDisabled,
-                level: Level::Error,
-                summary: "A key that Databricks uses loses operations".to_owned(),
-                detail: format!(
-                    "`{key}` is used by {used}, and `key_opts` no longer has {}. Databricks wraps and unwraps its data keys with the key.",
-                    lost.join(" and ")
-                ),
-                remedy: "Keep `wrapKey` and `unwrapKey` in `key_opts`.",
-            },
-        );
+    if lost.is_empty() {
+        return;
     }
+    gathered.say(
+        change,
+        Said {
+            id: Rule::KeyDisabled,
+            level: Level::Error,
+            summary: "A key that Databricks uses loses operations".to_owned(),
+            detail: format!(
+                "`{key}` is used by {used}, and `key_opts` no longer has {}. Databricks wraps and unwraps its data keys with the key.",
+                lost.join(" and ")
+            ),
+            remedy: "Keep `wrapKey` and `unwrapKey` in `key_opts`.",
+        },
+    );
 }
 
 /// A vault goes of which the plan names no key.

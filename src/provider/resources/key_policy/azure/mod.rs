@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use self::in_use::{Removal, in_words, refuse_removal, users};
-use self::own::{added, adopt, owned};
+use self::own::{Shown, added, adopt, owned};
 use super::{KeyPolicyModel, leaving, with_former};
 use crate::clouds::azure::{ArmWorkspace, AzureError};
 use crate::preflight::azure::{
@@ -377,17 +377,7 @@ async fn judge_versions(
         let facts = keys.facts(&judged.key, Some(vault), None, &[], Stage::Plan);
         let mut facts = facts.await;
         facts.planned = vec![planned.clone()];
-        let is_of = |case: &UseCase| judged.cases.contains(case);
-        let grantees = question.grantees.iter().filter(|one| is_of(&one.case));
-        let not_known = question.not_known.iter().filter(|(_, case, _)| is_of(case));
-        let own = Question {
-            used_for: judged.used_for.clone(),
-            grantees: grantees.cloned().collect(),
-            not_known: not_known.cloned().collect(),
-            cases: judged.cases.clone(),
-            ..question.clone()
-        };
-        for finding in judge(&facts, &own) {
+        for finding in judge(&facts, &question.of(judged)) {
             if !found.contains(&finding) {
                 found.push(finding);
             }
@@ -469,8 +459,84 @@ fn question(
     }
 }
 
-/// Plans which principals get access, and which no longer need it. `shares`: the access that the
-/// resource reports to the other key policies.
+/// Who is to have access by a plan, and of whom it is not known.
+struct Planned {
+    key: VaultKeyId,
+    vault: VaultResourceId,
+    workspace: Option<ArmWorkspace>,
+    question: Question,
+    /// Whether somebody could not be looked up.
+    has_unread: bool,
+    /// Whether everybody is known, so that the plan names them.
+    is_complete: bool,
+}
+
+impl Planned {
+    /// `None` where the plan cannot ask yet.
+    async fn of(
+        cx: &Context<Client>,
+        azure: &KeyPolicyAzure,
+        cases: Option<Vec<UseCase>>,
+    ) -> Result<Option<Self>, Diagnostics> {
+        let client = cx.client();
+        let Some((key, vault, cases)) = place(cx, azure, cases) else {
+            return Ok(None);
+        };
+        let named = azure.databricks_principal_id.known();
+        databricks::warn_of_another(cx, &key, named).await;
+        let workspace = workspace(client, azure).await?;
+        let keys = client.keys().azure();
+        let (grantees, mut not_known) = keys
+            .grantees(&cases, workspace.as_ref(), named, roles_of)
+            .await;
+        let is_open = |(_, _, why): &(Role, UseCase, Unknown)| matches!(why, Unknown::Unread(_));
+        let has_unread = not_known.iter().any(is_open);
+        // The binding grants the disk encryption set, which the attach makes.
+        not_known.retain(|(role, _, why)| {
+            !(*role == Role::DiskEncryptionSet && *why == Unknown::NotYetMade)
+        });
+        let is_complete = not_known.is_empty();
+        // What does not exist yet is made by this resource.
+        not_known.retain(|(_, _, why)| *why != Unknown::NotYetMade);
+        Ok(Some(Self {
+            question: question(azure, workspace.as_ref(), cases, grantees, not_known),
+            key,
+            vault,
+            workspace,
+            has_unread,
+            is_complete,
+        }))
+    }
+
+    fn principals(&self) -> BTreeSet<PrincipalId> {
+        let grantees = self.question.grantees.iter();
+        grantees.map(|one| one.principal.clone()).collect()
+    }
+
+    /// How the vault decides about access, where that can be read.
+    async fn access_model(&self, client: &Client) -> Option<AccessModel> {
+        let keys = client.keys().azure();
+        let facts = keys.facts(&self.key, Some(&self.vault), None, &[], Stage::Plan);
+        match facts.await.vault {
+            Fact::Known(vault) => Some(vault.access),
+            Fact::Unreadable(_) => None,
+        }
+    }
+
+    /// What stands against the access.
+    async fn judged(&self, client: &Client) -> Vec<Finding> {
+        // Whom this resource cannot find, it cannot grant either.
+        let planned = PlannedAccess {
+            principals: self.principals().into_iter().collect(),
+            ..PlannedAccess::default()
+        };
+        let about = self.workspace.as_ref().map(ArmWorkspace::facts);
+        let key = (&self.key, &self.vault);
+        judge_versions(client, key, about.as_ref(), &planned, &self.question).await
+    }
+}
+
+/// Plans who needs access; who does not anymore. `shares`: what other key policies are told of it.
 async fn plan_principals(
     cx: &Context<Client>,
     change: &Change<KeyPolicyModel>,
@@ -478,67 +544,38 @@ async fn plan_principals(
     shares: &mut Option<Wanted>,
 ) -> Result<BTreeSet<PrincipalId>, Diagnostics> {
     let client = cx.client();
-    let keys = client.keys().azure();
     let cases = workspace_cases(&plan.model.use_cases);
     let ignored = plan.model.ignore_findings.clone();
     let Attr::Known(azure) = &mut plan.model.azure else {
         return Ok(BTreeSet::new());
     };
     plan.model.id = azure.key_vault_key_id.as_ref().map(ToString::to_string);
-    if change
-        .prior
-        .as_ref()
-        .is_some_and(|prior| prior.azure.is_null())
-    {
+    let prior = change.prior.as_ref();
+    if prior.is_some_and(|prior| prior.azure.is_null()) {
         plan.replace.push(tfplugin::path::Path::of("azure"));
     }
-    let prior = change.prior.as_ref().and_then(|prior| prior.azure.known());
+    let prior = prior.and_then(|prior| prior.azure.known());
     azure.principals = Attr::Unknown;
     azure.access_model = Attr::Unknown;
-    let Some((key, vault, cases)) = place(cx, azure, cases) else {
+    let Some(planned) = Planned::of(cx, azure, cases).await? else {
         return Ok(BTreeSet::new());
     };
-    databricks::warn_of_another(cx, &key, azure.databricks_principal_id.known()).await;
-    let workspace = workspace(client, azure).await?;
-    let (grantees, mut not_known) = keys
-        .grantees(
-            &cases,
-            workspace.as_ref(),
-            azure.databricks_principal_id.known(),
-            roles_of,
-        )
-        .await;
-    let wanted: BTreeSet<PrincipalId> = grantees.iter().map(|one| one.principal.clone()).collect();
-    let is_open = |(_, _, why): &(Role, UseCase, Unknown)| matches!(why, Unknown::Unread(_));
-    let has_unread = not_known.iter().any(is_open);
-    *shares = Some(shared(&wanted, has_unread));
-    // The binding grants the disk encryption set, which the attach makes.
-    not_known.retain(|(role, _, why)| {
-        !(*role == Role::DiskEncryptionSet && *why == Unknown::NotYetMade)
-    });
-    if not_known.is_empty() {
+    let wanted = planned.principals();
+    *shares = Some(shared(&wanted, planned.has_unread));
+    if planned.is_complete {
         azure.principals = known_set(wanted.clone());
     }
-    // What does not exist yet is made by this resource.
-    not_known.retain(|(_, _, why)| *why != Unknown::NotYetMade);
-    keys.will_grant(
-        &key,
+    client.keys().azure().will_grant(
+        &planned.key,
         PlannedAccess {
-            cases: cases.clone(),
+            cases: planned.question.cases.clone(),
             principals: wanted.iter().cloned().collect(),
             workspace: azure.workspace_resource_id.known().cloned(),
             has_unknown: false,
         },
     );
-    let mut facts = keys.facts(&key, Some(&vault), None, &[], Stage::Plan).await;
-    // This resource cannot grant principals that it cannot find.
-    let planned = PlannedAccess {
-        principals: wanted.iter().cloned().collect(),
-        ..PlannedAccess::default()
-    };
-    facts.planned = vec![planned.clone()];
-    if let Fact::Known(vault) = &facts.vault {
-        azure.access_model = Attr::Known(name_of(&vault.access).to_owned());
+    if let Some(model) = planned.access_model(client).await {
+        azure.access_model = Attr::Known(name_of(&model).to_owned());
     }
     let is_same = prior.is_some_and(|prior| {
         prior.key_vault_key_id == azure.key_vault_key_id
@@ -550,23 +587,14 @@ async fn plan_principals(
     if is_same {
         return Ok(BTreeSet::new());
     }
-    let question = question(azure, workspace.as_ref(), cases, grantees, not_known);
-    let about = workspace.as_ref().map(ArmWorkspace::facts);
-    let findings = judge_versions(client, (&key, &vault), about.as_ref(), &planned, &question);
-    let findings = findings.await;
-    let found = client.report(
-        findings,
-        &ignored,
-        Stage::Plan,
-        |_| "azure.key_vault_key_id",
-    );
-    // A principal whose object ID the provider could not read may be among those of the state, so the plan gives up none.
-    let lost: BTreeSet<PrincipalId> = prior
-        .filter(|_| !has_unread)
+    let findings = planned.judged(client).await;
+    let place = |_: &Finding| "azure.key_vault_key_id";
+    split(cx, client.report(findings, &ignored, Stage::Plan, place))?;
+    // Whose object ID could not be looked up may be among those that the state has: nobody is given up then.
+    Ok(prior
+        .filter(|_| !planned.has_unread)
         .map(|prior| prior.principals().difference(&wanted).cloned().collect())
-        .unwrap_or_default();
-    split(cx, found)?;
-    Ok(lost)
+        .unwrap_or_default())
 }
 
 /// A plan that destroys this resource, or gives its key up.
@@ -630,61 +658,74 @@ fn granted(facts: &VaultKeyFacts, grantees: &[Grantee]) -> BTreeSet<PrincipalId>
     all.map(|grantee| grantee.principal.clone()).collect()
 }
 
-pub(super) async fn read(
+/// What a look at the access of a key policy shows.
+struct Seen {
+    grantees: Vec<Grantee>,
+    /// Whether somebody could not be looked up, who keeps the place in the state.
+    is_unread: bool,
+    facts: VaultKeyFacts,
+    model: AccessModel,
+}
+
+/// What there is to say of an object of the state where its access cannot be seen.
+enum Unseen {
+    /// It stays as the state has it; a warning says why.
+    Kept,
+    /// The vault is gone, and the access with it.
+    Gone,
+}
+
+/// The workspace of a key policy, as it is now; a warning says why it cannot be read.
+async fn seen_workspace(
     cx: &Context<Client>,
-    mut state: KeyPolicyModel,
-) -> Result<Option<KeyPolicyModel>, Unfinished> {
-    let client = cx.client();
-    let keys = client.keys().azure();
-    if !keys.is_known() {
-        let reason = Unavailable::NotYetKnown(vec!["azure"]);
-        return Err(later(not_read(&reason)));
-    }
-    let Some((azure, key, vault)) = parts(&state) else {
-        return Ok(None);
+    azure: &KeyPolicyAzure,
+    is_imported: bool,
+) -> Result<Result<Option<ArmWorkspace>, Unseen>, Diagnostics> {
+    let Some(id) = azure.workspace_resource_id.known() else {
+        return Ok(Ok(None));
     };
-    let (key, vault) = (key.clone(), vault.clone());
+    match cx.client().keys().azure().workspace_for_plan(id).await {
+        Ok(found) => Ok(Ok(Some(found))),
+        Err(AzureError::NotFound(_)) if !is_imported => Ok(Ok(None)),
+        Err(error) if is_imported => Err(unread(id, &error).into()),
+        Err(error) => {
+            let error = diagnose::arm("The workspace could not be read", id, &error);
+            cx.warn(as_warning(error));
+            Ok(Err(Unseen::Kept))
+        }
+    }
+}
+
+/// The access to the key of a key policy, as it is now.
+async fn look(
+    cx: &Context<Client>,
+    state: &KeyPolicyModel,
+    (azure, key, vault): (&KeyPolicyAzure, &VaultKeyId, &VaultResourceId),
+) -> Result<Result<Seen, Unseen>, Diagnostics> {
+    let keys = cx.client().keys().azure();
     let is_imported = azure.principals.is_null();
-    let workspace = match azure.workspace_resource_id.known() {
-        None => None,
-        Some(id) => match keys.workspace_for_plan(id).await {
-            Ok(found) => Some(found),
-            Err(AzureError::NotFound(_)) if !is_imported => None,
-            Err(error) if is_imported => return Err(unread(id, &error).into()),
-            Err(error) => {
-                cx.warn(as_warning(diagnose::arm(
-                    "The workspace could not be read",
-                    id,
-                    &error,
-                )));
-                return Ok(Some(state));
-            }
-        },
+    let workspace = match seen_workspace(cx, azure, is_imported).await? {
+        Ok(workspace) => workspace,
+        Err(unseen) => return Ok(Err(unseen)),
     };
     let cases = workspace_cases(&state.use_cases).unwrap_or_else(|| UseCase::ALL.to_vec());
+    let named = azure.databricks_principal_id.known();
     let (grantees, not_known) = keys
-        .grantees(
-            &cases,
-            workspace.as_ref(),
-            azure.databricks_principal_id.known(),
-            roles_of,
-        )
+        .grantees(&cases, workspace.as_ref(), named, roles_of)
         .await;
     let principals: Vec<PrincipalId> = grantees.iter().map(|one| one.principal.clone()).collect();
-    let mut facts = keys
-        .facts(&key, Some(&vault), None, &principals, Stage::Plan)
-        .await;
+    let facts = keys.facts(key, Some(vault), None, &principals, Stage::Plan);
+    let mut facts = facts.await;
     // What lives counts, and not what another key policy of this run has planned already.
     facts.planned.clear();
-    let absent = keys.absent(&key, Some(&vault)).await;
+    let absent = keys.absent(key, Some(vault)).await;
     if let Some(finding) = absent.filter(|_| is_imported) {
-        return Err(diagnose::offline(finding)
-            .on("azure.key_vault_key_id")
-            .into());
+        let absent = diagnose::offline(finding).on("azure.key_vault_key_id");
+        return Err(absent.into());
     }
     let model = match &facts.vault {
         Fact::Known(found) => found.access.clone(),
-        Fact::Unreadable(why) if why.is_missing => return Ok(None),
+        Fact::Unreadable(why) if why.is_missing => return Ok(Err(Unseen::Gone)),
         Fact::Unreadable(why) => {
             cx.warn(Diagnostic::warning(
                 "The vault could not be read",
@@ -693,59 +734,90 @@ pub(super) async fn read(
                     why.reason
                 ),
             ));
-            return Ok(Some(state));
+            return Ok(Err(Unseen::Kept));
         }
     };
     // A principal whose object ID the provider cannot read now keeps its place in the state.
     let is_unread = not_known
         .iter()
         .any(|(_, _, why)| matches!(why, Unknown::Unread(_)));
-    let there = granted(&facts, &grantees);
-    let unseen = warn_of_unseen(cx, &state, &facts, &grantees);
-    let at = azure.workspace_resource_id.known();
+    Ok(Ok(Seen {
+        grantees,
+        is_unread,
+        facts,
+        model,
+    }))
+}
+
+/// The use cases for which somebody has access, for an object that is imported.
+fn cases_with_access(grantees: &[Grantee], there: &BTreeSet<PrincipalId>) -> Vec<UseCase> {
+    let has_access = |role: Role| {
+        grantees
+            .iter()
+            .any(|one| one.role == role && there.contains(&one.principal))
+    };
+    [
+        (UseCase::ManagedServices, Role::AzureDatabricks),
+        (UseCase::Storage, Role::StorageAccount),
+        (UseCase::ManagedDisks, Role::DiskEncryptionSet),
+    ]
+    .into_iter()
+    .filter(|(_, role)| has_access(*role))
+    .map(|(case, _)| case)
+    .collect()
+}
+
+pub(super) async fn read(
+    cx: &Context<Client>,
+    mut state: KeyPolicyModel,
+) -> Result<Option<KeyPolicyModel>, Unfinished> {
+    if !cx.client().keys().azure().is_known() {
+        let reason = Unavailable::NotYetKnown(vec!["azure"]);
+        return Err(later(not_read(&reason)));
+    }
+    let Some((azure, key, vault)) = parts(&state) else {
+        return Ok(None);
+    };
+    let seen = match look(cx, &state, (azure, key, vault)).await? {
+        Ok(seen) => seen,
+        Err(Unseen::Kept) => return Ok(Some(state)),
+        Err(Unseen::Gone) => return Ok(None),
+    };
+    let (facts, grantees) = (&seen.facts, &seen.grantees);
+    let there = granted(facts, grantees);
+    let unseen = warn_of_unseen(cx, &state, facts, grantees);
     let mark = leaving::whose(cx, &state);
     let place = Place {
-        key: &key,
-        vault: &vault,
+        key,
+        vault,
         mark: &mark,
     };
-    adopt(cx, &facts, place, at, &there, &grantees).await;
-    let named = state.azure.known();
-    let named = named.and_then(|azure| azure.databricks_principal_id.known());
-    databricks::warn_of_another(cx, &key, named).await;
-    promise::note(cx, &key, &grantees);
-    if is_imported {
-        let of = |role: Role| {
-            grantees
-                .iter()
-                .any(|one| one.role == role && there.contains(&one.principal))
-        };
-        let found: Vec<UseCase> = [
-            (UseCase::ManagedServices, Role::AzureDatabricks),
-            (UseCase::Storage, Role::StorageAccount),
-            (UseCase::ManagedDisks, Role::DiskEncryptionSet),
-        ]
-        .into_iter()
-        .filter(|(_, role)| of(*role))
-        .map(|(case, _)| case)
-        .collect();
-        if !found.is_empty() {
-            state.use_cases = known_set(found.into_iter().map(KeyUse::from));
-        }
-    }
+    let shown = Shown {
+        facts,
+        workspace: azure.workspace_resource_id.known(),
+        principals: there.clone(),
+        grantees,
+    };
+    adopt(cx, place, &shown).await;
+    databricks::warn_of_another(cx, key, azure.databricks_principal_id.known()).await;
+    promise::note(cx, key, grantees);
+    let is_imported = azure.principals.is_null();
     if !is_imported {
-        let before = parts(&state).map_or_else(BTreeSet::new, |(azure, ..)| azure.principals());
-        let gone = missing(&facts, &grantees, &before, &unseen);
-        let is_whole_vault = matches!(model, AccessModel::AccessPolicies(_));
-        warn_of_missing(cx, &key, is_whole_vault, &gone).await;
+        let gone = missing(facts, grantees, &azure.principals(), &unseen);
+        let is_whole_vault = matches!(seen.model, AccessModel::AccessPolicies(_));
+        warn_of_missing(cx, key, is_whole_vault, &gone).await;
+    }
+    let found = cases_with_access(grantees, &there);
+    if is_imported && !found.is_empty() {
+        state.use_cases = known_set(found.into_iter().map(KeyUse::from));
     }
     if let Attr::Known(azure) = &mut state.azure {
-        azure.access_model = Attr::Known(name_of(&model).to_owned());
+        azure.access_model = Attr::Known(name_of(&seen.model).to_owned());
         // So does whose access cannot be read.
         let kept: BTreeSet<PrincipalId> = match is_imported {
             true => BTreeSet::new(),
-            false if is_unread => azure.principals().union(&unseen).cloned().collect(),
-            // A principal that needs the key only now, as the disk encryption set, is neither there nor missing.
+            false if seen.is_unread => azure.principals().union(&unseen).cloned().collect(),
+            // Whoever came to need the key meanwhile, as the disk encryption set, is neither there nor missing.
             false => unseen,
         };
         azure.principals = known_set(there.union(&kept).cloned().collect::<BTreeSet<_>>());

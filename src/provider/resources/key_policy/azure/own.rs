@@ -61,17 +61,22 @@ fn is_ours(given: &Given, mark: &str, of_binding: &str, is_awaited: bool) -> boo
     }
 }
 
-/// Adopts the access that is this resource's: role assignments whose description says so, and the access of the disk encryption set that
-/// the binding gave after this resource had given the rest. It does not adopt access that was there before.
-pub(super) async fn adopt(
-    cx: &Context<Client>,
-    facts: &VaultKeyFacts,
-    place: Place<'_>,
-    workspace: Option<&WorkspaceResourceId>,
-    there: &BTreeSet<PrincipalId>,
-    grantees: &[Grantee],
-) {
-    let Fact::Known(vault) = &facts.vault else {
+/// What a vault shows of the access to a key.
+pub(super) struct Shown<'a> {
+    /// As it was read.
+    pub(super) facts: &'a VaultKeyFacts,
+    /// The workspace, if there is one.
+    pub(super) workspace: Option<&'a WorkspaceResourceId>,
+    /// Who may have access by this resource.
+    pub(super) principals: BTreeSet<PrincipalId>,
+    /// Those of whom it is known for what they need it.
+    pub(super) grantees: &'a [Grantee],
+}
+
+/// Adopts the access that is this resource's: assignments that say so, and the access of the disk encryption set, which the binding has
+/// given after this resource gave the others. What was there before is not among it, whoever gave it.
+pub(super) async fn adopt(cx: &Context<Client>, place: Place<'_>, shown: &Shown<'_>) {
+    let Fact::Known(vault) = &shown.facts.vault else {
         return;
     };
     let key = place.key;
@@ -79,12 +84,13 @@ pub(super) async fn adopt(
     let before = own.len();
     let follows = "It says whether the access of the disk encryption set is of this resource. The provider does not take it away.";
     let awaits_disks = remembered(cx, AWAITS_DISKS, key, follows) == Some(true);
-    let of_binding = workspace.map_or_else(String::new, mark_of_binding);
-    for principal in there {
+    let of_binding = shown.workspace.map_or_else(String::new, mark_of_binding);
+    for principal in &shown.principals {
         if own.contains(principal) {
             continue;
         }
-        let is_disks = grantees
+        let is_disks = shown
+            .grantees
             .iter()
             .any(|one| one.principal == *principal && one.role == Role::DiskEncryptionSet);
         let given = given(cx.client(), place, vault, principal).await;
@@ -107,7 +113,13 @@ pub(super) async fn owned(
 ) -> BTreeSet<PrincipalId> {
     let keys = cx.client().keys().azure();
     let facts = keys.facts(place.key, Some(place.vault), None, &[], Stage::Plan);
-    adopt(cx, &facts.await, place, None, there, &[]).await;
+    let shown = Shown {
+        facts: &facts.await,
+        workspace: None,
+        principals: there.clone(),
+        grantees: &[],
+    };
+    adopt(cx, place, &shown).await;
     added(cx, place.key)
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::in_use::{Removal, refuse_removal, users};
-use super::own::{ADDED, AWAITS_DISKS, added, adopt, owned};
+use super::own::{ADDED, AWAITS_DISKS, Shown, added, adopt, owned};
 use super::{
     KeyPolicyAzure, counts_for_vault, key_name, lines, name_of, of_own, parts, principals_in,
     promise, scope, unread, workspace_of,
@@ -172,148 +172,201 @@ async fn refuse_before(
     promise::refuse_others(azure, &known)
 }
 
+/// A key policy that is being put: what it is about, and until when.
+struct Putting<'a> {
+    cx: &'a Context<Client>,
+    azure: &'a KeyPolicyAzure,
+    cases: Vec<UseCase>,
+    place: Place<'a>,
+    is_whole_vault: bool,
+    deadline: Deadline,
+}
+
+/// Who is to have access.
+struct Granted {
+    grantees: Vec<Grantee>,
+    /// Whether the disk encryption set is still to be made, which the binding gives its access.
+    awaits_disks: bool,
+    /// Who else needs it, and is not known.
+    open: Vec<(Role, UseCase, Unknown)>,
+}
+
+impl Granted {
+    /// A principal that needs the key for several use cases is granted once.
+    fn principals(&self) -> BTreeMap<PrincipalId, &Grantee> {
+        let named = |grantee: &'_ Grantee| grantee.principal.clone();
+        self.grantees.iter().map(|one| (named(one), one)).collect()
+    }
+}
+
 async fn put_access(
     cx: &Context<Client>,
     mut plan: KeyPolicyModel,
     prior: Option<&KeyPolicyModel>,
 ) -> Result<KeyPolicyModel, Diagnostics> {
     let bug = || Diagnostic::bug("A key policy was applied before its configuration was known.");
-    let client = cx.client();
-    let keys = client.keys().azure();
+    let keys = cx.client().keys().azure();
     let operation = if prior.is_some() { "update" } else { "create" };
     let deadline = timeout(&plan.timeouts, operation, SETTLE);
     let cases = workspace_cases(&plan.use_cases).ok_or_else(bug)?;
-    let Some((azure, key, vault_id)) = parts(&plan) else {
+    let Some((azure, key, vault)) = parts(&plan) else {
         return Err(bug().into());
     };
-    let (key, vault_id) = (key.clone(), vault_id.clone());
-    let at = azure.workspace_resource_id.known().cloned();
-    let is_whole_vault = counts_for_vault(cx, (&key, &vault_id), azure).await;
-    let shares = keys_shares(cx);
-    keys.is_in_vault(&key, vault_id.clone());
-    azure
-        .databricks_principal_id
-        .known()
-        .into_iter()
-        .for_each(|own| keys.databricks_is(own));
-    refuse_before(cx, azure, &cases).await?;
-    let workspace = match azure.workspace_resource_id.known() {
-        None => None,
-        Some(id) if cases.contains(&UseCase::Storage) => Some(prepared(cx, id, deadline).await?),
-        Some(id) => Some(
-            keys.cloud()
-                .workspace(id)
-                .await
-                .map_err(|error| unread(id, &error))?,
-        ),
-    };
-    let (grantees, not_known) = keys
-        .grantees(
-            &cases,
-            workspace.as_ref(),
-            azure.databricks_principal_id.known(),
-            roles_of,
-        )
-        .await;
-    let mut awaits_disks = false;
-    let mut open = Vec::new();
-    for unknown in not_known {
-        match unknown {
-            (Role::DiskEncryptionSet, _, Unknown::NotYetMade) => awaits_disks = true,
-            other => open.push(other),
-        }
-    }
     let mark = leaving::whose(cx, &plan);
-    let place = Place {
-        key: &key,
-        vault: &vault_id,
-        mark: &mark,
+    let putting = Putting {
+        cx,
+        azure,
+        cases,
+        place: Place {
+            key,
+            vault,
+            mark: &mark,
+        },
+        is_whole_vault: counts_for_vault(cx, (key, vault), azure).await,
+        deadline,
     };
+    keys_shares(cx);
+    keys.is_in_vault(key, vault.clone());
+    let named = azure.databricks_principal_id.known();
+    named.into_iter().for_each(|own| keys.databricks_is(own));
+    refuse_before(cx, azure, &putting.cases).await?;
+    let mut granted = putting.who_is_granted().await?;
+    let open = std::mem::take(&mut granted.open);
     if !open.is_empty() {
-        refuse_unknown(cx, &plan, place, open).await?;
+        refuse_unknown(cx, &plan, putting.place, open).await?;
     }
-    // A principal that needs the key for several use cases is granted once.
-    let wanted: BTreeMap<PrincipalId, &Grantee> = grantees
-        .iter()
-        .map(|grantee| (grantee.principal.clone(), grantee))
-        .collect();
+    let wanted = granted.principals();
     promise::refuse_others(azure, &wanted.keys().cloned().collect())?;
-    let mut own = added(cx, &key);
-    for (principal, grantee) in &wanted {
-        let (who, mut given) = (grantee.role.in_words(), false);
-        let outcome = grant(cx, place, principal, who, deadline, &mut given).await;
-        if given {
-            own.insert(principal.clone());
-            cx.set_private(ADDED, &own);
-        }
-        outcome?;
-    }
-    let principals: Vec<PrincipalId> = wanted.keys().cloned().collect();
-    let facts = keys
-        .facts(&key, Some(&vault_id), None, &principals, Stage::Apply)
-        .await;
-    let Fact::Known(vault) = &facts.vault else {
-        return Err(Diagnostic::error(
-            "The vault could not be read",
-            format!("{vault_id} was read a moment ago, and cannot be read now. The access to {key} is given. Apply again."),
-        )
-        .into());
-    };
-    // What an interrupted run has given is recognised by its name.
-    let there = wanted.keys().cloned().collect();
-    adopt(cx, &facts, place, at.as_ref(), &there, &grantees).await;
-    cx.set_private(AWAITS_DISKS, &awaits_disks);
+    putting.give(&wanted).await?;
+    let access_model = putting.adopt_what_shows(&granted).await?;
+    cx.set_private(AWAITS_DISKS, &granted.awaits_disks);
     leaving::stays(cx);
-    let mut own = added(cx, &key);
-    // What it has in common with one that went in this run is its own from now on.
-    let names = wanted.keys().map(ToString::to_string).collect();
-    let scope = scope(&key, is_whole_vault);
-    let inherited = shares.inherited(&scope, &names);
-    own.extend(principals_in(&wanted.keys().cloned().collect(), &inherited));
-    cx.set_private(ADDED, &own);
-    let given_up: BTreeSet<PrincipalId> = own
-        .iter()
-        .filter(|one| !wanted.contains_key(one))
-        .cloned()
-        .collect();
-    let names = given_up.iter().map(ToString::to_string).collect();
-    let kept = leaving::needed_now(cx, &scope, &names);
-    let mut lost = principals_in(
-        &given_up,
-        &leaving::removed(&names, &BTreeSet::new(), &kept),
-    );
-    // What workspaces need by now stays, whatever the plan has seen.
-    let removal = Removal {
-        lost: &lost,
-        vault: &vault_id,
-        what: "This change",
-        stage: Stage::Apply,
-        is_whole_vault,
-        is_agreed: plan.may_be_destroyed(),
-        is_left: true,
-    };
-    if let Err(refused) = refuse_removal(cx, &key, &removal).await {
-        leaving::left(cx, &key_name(&key), refused);
-        lost.clear();
-    }
-    for principal in lost {
-        revoke(client, place, &principal).await?;
-        own.remove(&principal);
-        cx.set_private(ADDED, &own);
-    }
-    let model = name_of(&vault.access).to_owned();
+    putting.give_up(&wanted, plan.may_be_destroyed()).await?;
+    let principals: Vec<PrincipalId> = wanted.keys().cloned().collect();
     if let Attr::Known(azure) = &mut plan.azure {
         if azure.principals.is_unknown() {
             azure.principals = known_set(principals);
         }
         if azure.access_model.is_unknown() {
-            azure.access_model = Attr::Known(model);
+            azure.access_model = Attr::Known(access_model);
         }
     }
     Ok(plan)
 }
 
-/// Refuses to grant while the provider does not know the principals.
+impl Putting<'_> {
+    /// Who needs the key, by the workspace as it is now, which is prepared where its storage account is to use the key.
+    async fn who_is_granted(&self) -> Result<Granted, Diagnostics> {
+        let keys = self.cx.client().keys().azure();
+        let workspace = match self.azure.workspace_resource_id.known() {
+            None => None,
+            Some(id) if self.cases.contains(&UseCase::Storage) => {
+                Some(prepared(self.cx, id, self.deadline).await?)
+            }
+            Some(id) => {
+                let read = keys.cloud().workspace(id).await;
+                Some(read.map_err(|error| unread(id, &error))?)
+            }
+        };
+        let named = self.azure.databricks_principal_id.known();
+        let (grantees, not_known) = keys
+            .grantees(&self.cases, workspace.as_ref(), named, roles_of)
+            .await;
+        let is_to_come = |(role, _, why): &(Role, UseCase, Unknown)| {
+            *role == Role::DiskEncryptionSet && matches!(why, Unknown::NotYetMade)
+        };
+        let (to_come, open): (Vec<_>, Vec<_>) = not_known.into_iter().partition(is_to_come);
+        Ok(Granted {
+            grantees,
+            awaits_disks: !to_come.is_empty(),
+            open,
+        })
+    }
+
+    /// Gives each principal access, and keeps in mind whom this resource has given it.
+    async fn give(&self, wanted: &BTreeMap<PrincipalId, &Grantee>) -> Result<(), Diagnostics> {
+        let mut own = added(self.cx, self.place.key);
+        for (principal, grantee) in wanted {
+            let grantee = (grantee.role.in_words(), principal);
+            let mut given = false;
+            let outcome = grant(self.cx, self.place, grantee, self.deadline, &mut given).await;
+            if given {
+                own.insert(principal.clone());
+                self.cx.set_private(ADDED, &own);
+            }
+            outcome?;
+        }
+        Ok(())
+    }
+
+    /// What an interrupted run has given is recognised by its name. How the vault decides about access, in the end.
+    async fn adopt_what_shows(&self, granted: &Granted) -> Result<String, Diagnostics> {
+        let Place { key, vault, .. } = self.place;
+        let principals: Vec<PrincipalId> = granted.principals().into_keys().collect();
+        let keys = self.cx.client().keys().azure();
+        let facts = keys.facts(key, Some(vault), None, &principals, Stage::Apply);
+        let facts = facts.await;
+        let Fact::Known(shown) = &facts.vault else {
+            return Err(Diagnostic::error(
+                "The vault could not be read",
+                format!("{vault} was read a moment ago, and cannot be read now. The access to {key} is given. Apply again."),
+            )
+            .into());
+        };
+        let there = Shown {
+            facts: &facts,
+            workspace: self.azure.workspace_resource_id.known(),
+            principals: principals.into_iter().collect(),
+            grantees: &granted.grantees,
+        };
+        adopt(self.cx, self.place, &there).await;
+        Ok(name_of(&shown.access).to_owned())
+    }
+
+    /// Takes the access of those whom the plan does not want any more, and whom no workspace needs.
+    async fn give_up(
+        &self,
+        wanted: &BTreeMap<PrincipalId, &Grantee>,
+        is_agreed: bool,
+    ) -> Result<(), Diagnostics> {
+        let (cx, Place { key, vault, .. }) = (self.cx, self.place);
+        let mut own = added(cx, key);
+        // What it has in common with one that went in this run is its own from now on.
+        let names = wanted.keys().map(ToString::to_string).collect();
+        let scope = scope(key, self.is_whole_vault);
+        let inherited = keys_shares(cx).inherited(&scope, &names);
+        own.extend(principals_in(&wanted.keys().cloned().collect(), &inherited));
+        cx.set_private(ADDED, &own);
+        let unwanted = own.iter().filter(|one| !wanted.contains_key(one));
+        let given_up: BTreeSet<PrincipalId> = unwanted.cloned().collect();
+        let names = given_up.iter().map(ToString::to_string).collect();
+        let kept = leaving::needed_now(cx, &scope, &names);
+        let going = leaving::removed(&names, &BTreeSet::new(), &kept);
+        let mut lost = principals_in(&given_up, &going);
+        // What workspaces need by now stays, whatever the plan has seen.
+        let removal = Removal {
+            lost: &lost,
+            vault,
+            what: "This change",
+            stage: Stage::Apply,
+            is_whole_vault: self.is_whole_vault,
+            is_agreed,
+            is_left: true,
+        };
+        if let Err(refused) = refuse_removal(cx, key, &removal).await {
+            leaving::left(cx, &key_name(key), refused);
+            lost.clear();
+        }
+        for principal in lost {
+            revoke(cx.client(), self.place, &principal).await?;
+            own.remove(&principal);
+            cx.set_private(ADDED, &own);
+        }
+        Ok(())
+    }
+}
+
+/// Refuses to grant while it is not known to whom.
 async fn refuse_unknown(
     cx: &Context<Client>,
     plan: &KeyPolicyModel,

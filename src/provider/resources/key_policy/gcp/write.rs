@@ -73,108 +73,149 @@ pub(super) async fn write(
     write: &Write<'_>,
     added: &mut BTreeSet<String>,
 ) -> Result<(), Diagnostics> {
-    let mut perhaps = BTreeSet::new();
-    let outcome = written(cx, write, added, &mut perhaps).await;
+    let keys = cx.client().keys().gcp();
+    let _alone = keys.lock_policy(write.key).await;
+    let mut writing = Writing {
+        cx,
+        write,
+        added,
+        perhaps: BTreeSet::new(),
+        wait: PAUSES.0,
+        tries: 0,
+        begun: Instant::now(),
+        said: false,
+    };
+    let outcome = loop {
+        match writing.step().await {
+            Ok(Step::Shows) => break Ok(()),
+            Ok(Step::Again) => {}
+            Err(errors) => break Err(errors),
+        }
+    };
     if outcome.is_err() {
-        // The provider has not seen whether Google granted them the role. If it did, this set was the reason.
+        // Nobody has seen whether they were granted. If they were, it was by this.
+        let perhaps = std::mem::take(&mut writing.perhaps);
         added.extend(perhaps);
     }
     outcome
 }
 
-/// The loop of `write`. `perhaps`: the members to whom a set without an answer may have given the role.
-async fn written(
-    cx: &Context<Client>,
-    write: &Write<'_>,
-    added: &mut BTreeSet<String>,
-    perhaps: &mut BTreeSet<String>,
-) -> Result<(), Diagnostics> {
-    let (keys, key) = (cx.client().keys().gcp(), write.key);
-    let _alone = keys.lock_policy(key).await;
-    let failed = |error: &GcpError| -> Diagnostics {
-        diagnose::gcp("The IAM policy of the key could not be changed", key, error)
-            .on("gcp.kms_key_id")
-            .into()
-    };
-    let (mut wait, mut tries) = (PAUSES.0, 0);
-    let (begun, mut said) = (Instant::now(), false);
-    loop {
-        let before = match keys.cloud().policy(key).await {
-            Ok(policy) => policy,
-            Err(error) => return Err(failed(&error)),
-        };
+fn failed(key: &CryptoKeyName, error: &GcpError) -> Diagnostics {
+    diagnose::gcp("The IAM policy of the key could not be changed", key, error)
+        .on("gcp.kms_key_id")
+        .into()
+}
+
+/// What came of a try.
+enum Step {
+    /// The policy shows what is wanted.
+    Shows,
+    /// It is to be read and written again.
+    Again,
+}
+
+/// A policy that is being written.
+struct Writing<'a> {
+    cx: &'a Context<Client>,
+    write: &'a Write<'a>,
+    added: &'a mut BTreeSet<String>,
+    /// Whom a set without an answer may have granted.
+    perhaps: BTreeSet<String>,
+    wait: Duration,
+    /// How often a set had no answer.
+    tries: u32,
+    begun: Instant,
+    /// Whether the log has said what is waited for.
+    said: bool,
+}
+
+impl Writing<'_> {
+    /// Reads the policy, and sets it where it is not as it is wanted.
+    async fn step(&mut self) -> Result<Step, Diagnostics> {
+        let (key, cloud) = (self.write.key, self.cx.client().keys().gcp().cloud());
+        let before = cloud
+            .policy(key)
+            .await
+            .map_err(|error| failed(key, &error))?;
         let now = bindings(key, &before)?;
-        let shown = perhaps.iter().filter(|member| is_granted(&now, member));
-        added.extend(shown.cloned());
+        let shown = |member: &&String| is_granted(&now, member);
+        self.added
+            .extend(self.perhaps.iter().filter(shown).cloned());
+        let lacking = self.write.wanted.iter().filter(|one| !shown(one));
         let edit = Edit {
-            add: write
-                .wanted
-                .iter()
-                .filter(|member| !is_granted(&now, member))
-                .cloned()
-                .collect(),
-            remove: write.remove.clone(),
+            add: lacking.cloned().collect(),
+            remove: self.write.remove.clone(),
         };
         let after = edited(&before, &edit).map_err(|reason| malformed(key, &reason))?;
         if after == before {
-            return Ok(());
+            return Ok(Step::Shows);
         }
-        let error = match keys.cloud().set_policy(key, &after).await {
+        match cloud.set_policy(key, &after).await {
             Ok(_) => {
-                added.extend(edit.add);
-                keys.policy_was_put(key);
-                // The next read shows the new policy, or one of another writer: then the provider does all of it again.
-                wait = PAUSES.0;
-                match pause(wait, cx.stop()).await {
-                    Pause::Over => continue,
-                    Pause::Stopped => return Ok(()),
-                }
+                self.added.extend(edit.add);
+                self.cx.client().keys().gcp().policy_was_put(key);
+                // The next read shows it, or somebody else's policy instead of it; then all of it is done again.
+                self.wait = PAUSES.0;
+                Ok(match pause(self.wait, self.cx.stop()).await {
+                    Pause::Over => Step::Again,
+                    Pause::Stopped => Step::Shows,
+                })
             }
-            Err(error) => error,
-        };
-        if error.is_missing_member() && is_storage_agent(&error) {
-            // Google creates this agent when a caller asks for it.
-            for number in write.wanted.iter().filter_map(|member| agent_of(member)) {
-                let touched = keys.cloud().touch_storage_agent(number).await;
-                tracing::debug!(
-                    number,
-                    is_there = touched.is_ok(),
-                    "asked for the service agent of Cloud Storage"
-                );
-            }
+            Err(error) => self.refused(edit, &error).await,
+        }
+    }
+
+    /// A set that was not taken, or of which nobody says what became of it: it is made again where that may help.
+    async fn refused(&mut self, edit: Edit, error: &GcpError) -> Result<Step, Diagnostics> {
+        let key = self.write.key;
+        if error.is_missing_member() && is_storage_agent(error) {
+            self.ask_for_storage_agents().await;
         }
         // The next read shows what became of a set without an answer.
         if error.may_have_been_done() {
-            perhaps.extend(edit.add);
-            tries += 1;
+            self.perhaps.extend(edit.add);
+            self.tries += 1;
         }
         let again = error.is_missing_member()
             || matches!(error, GcpError::Conflict(_))
-            || (error.may_have_been_done() && tries < TRIES);
+            || (error.may_have_been_done() && self.tries < TRIES);
         if !again {
-            return Err(if error.is_domain_restricted() {
-                domain_restricted(key, &error)
-            } else {
-                failed(&error)
+            return Err(match error.is_domain_restricted() {
+                true => domain_restricted(key, error),
+                false => failed(key, error),
             });
         }
-        if error.is_missing_member() && !said && begun.elapsed() >= PATIENCE {
-            said = true;
+        if error.is_missing_member() && !self.said && self.begun.elapsed() >= PATIENCE {
+            self.said = true;
             tracing::warn!(%key, %error, "waiting for a service account that Google Cloud does not know; it is tried again until the timeout");
         }
-        if write.deadline.has_passed() {
-            return Err(if error.is_missing_member() {
-                missing(write, &error)
-            } else {
-                failed(&error)
+        if self.write.deadline.has_passed() {
+            return Err(match error.is_missing_member() {
+                true => missing(self.write, error),
+                false => failed(key, error),
             });
         }
         tracing::info!(%key, %error, "the policy was not taken; reading it and trying again");
-        // Two writers that Google refused together must not come together again, so the pause is random.
-        if pause(wait.mul_f64(0.5 + fastrand::f64()), cx.stop()).await == Pause::Stopped {
-            return Err(interrupted(key, &error));
+        // Two writers that were refused together should not come together again.
+        let wait = self.wait.mul_f64(0.5 + fastrand::f64());
+        if pause(wait, self.cx.stop()).await == Pause::Stopped {
+            return Err(interrupted(key, error));
         }
-        wait = (wait * 2).min(PAUSES.1);
+        self.wait = (self.wait * 2).min(PAUSES.1);
+        Ok(Step::Again)
+    }
+
+    /// Google creates the service agent of Cloud Storage in a project when somebody asks for it.
+    async fn ask_for_storage_agents(&self) {
+        let cloud = self.cx.client().keys().gcp().cloud();
+        for number in self.write.wanted.iter().filter_map(|one| agent_of(one)) {
+            let touched = cloud.touch_storage_agent(number).await;
+            tracing::debug!(
+                number,
+                is_there = touched.is_ok(),
+                "asked for the service agent of Cloud Storage"
+            );
+        }
     }
 }
 

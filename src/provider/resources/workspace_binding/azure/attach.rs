@@ -338,8 +338,7 @@ async fn grant_disks(
     grant(
         cx,
         place,
-        principal,
-        Role::DiskEncryptionSet.in_words(),
+        (Role::DiskEncryptionSet.in_words(), principal),
         deadline,
         &mut false,
     )
