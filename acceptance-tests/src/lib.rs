@@ -7,6 +7,7 @@ pub mod azure;
 pub mod fuzz;
 pub mod google;
 pub mod harness;
+pub mod hcl;
 pub mod kms;
 pub mod localstack;
 pub mod stage;

@@ -35,6 +35,7 @@ macro_rules! over_both {
         }
     };
 }
+pub use crate::hcl::{HEAD, HEAD_WITH_AWS};
 pub use crate::over_both;
 
 pub struct Stage {
@@ -42,42 +43,6 @@ pub struct Stage {
     pub kms: Kms,
     pub workdir: Workdir,
 }
-
-/// `terraform` and `provider` blocks for a configuration without hashicorp/aws.
-pub const HEAD: &str = r#"
-terraform {
-  required_providers {
-    dbxcmk = {
-      source = "dbxcmk/dbxcmk"
-    }
-  }
-}
-
-provider "dbxcmk" {}
-"#;
-
-/// `terraform` and `provider` blocks for a configuration with hashicorp/aws.
-pub const HEAD_WITH_AWS: &str = r#"
-terraform {
-  required_providers {
-    aws = {
-      source = "hashicorp/aws"
-    }
-    dbxcmk = {
-      source = "dbxcmk/dbxcmk"
-    }
-  }
-}
-
-provider "aws" {
-  skip_credentials_validation = true
-  skip_metadata_api_check     = true
-  skip_region_validation      = true
-  skip_requesting_account_id  = true
-}
-
-provider "dbxcmk" {}
-"#;
 
 impl Stage {
     pub fn new(over: Over) -> Self {

@@ -169,33 +169,30 @@ fn look_at(path: &Path, schemas: &Schemas) -> Result<Vec<Unknown>, String> {
 fn in_json(text: &str, schemas: &Schemas) -> Result<Vec<Unknown>, String> {
     let root = places::parse(text)
         .map_err(|fault| format!("{}: {}", Place::of(text, fault.offset), fault.message))?;
-    let mut found = Vec::new();
+    let mut json = InJson {
+        text,
+        found: Vec::new(),
+    };
     for (kind, bodies) in members_of(&root, "resource") {
         let schema = schemas.resources.iter().find(|one| one.name() == kind);
         if let Some(schema) = schema {
-            in_bodies(text, &kind, bodies, &schema.schema().attributes, &mut found);
+            json.bodies(&kind, bodies, &schema.schema().attributes);
         }
     }
     for (kind, bodies) in members_of(&root, "data") {
         let schema = schemas.data_sources.iter().find(|one| one.name() == kind);
         if let Some(schema) = schema {
             let attributes = &schema.schema().attributes;
-            in_bodies(
-                text,
-                &format!("data.{kind}"),
-                bodies,
-                attributes,
-                &mut found,
-            );
+            json.bodies(&format!("data.{kind}"), bodies, attributes);
         }
     }
     for (name, body) in members_of(&root, "provider") {
         if name == "dbxcmk" {
             let attributes = &schemas.provider.attributes;
-            in_object(text, body, attributes, "provider.dbxcmk", None, &mut found);
+            json.object(body, attributes, "provider.dbxcmk", None);
         }
     }
-    Ok(found)
+    Ok(json.found)
 }
 
 /// An object, or each of a list of objects: Terraform takes both for blocks.
@@ -216,49 +213,44 @@ fn members_of<'a>(root: &'a Node, block: &str) -> Vec<(String, &'a Node)> {
         .collect()
 }
 
-fn in_bodies(
-    text: &str,
-    kind: &str,
-    bodies: &Node,
-    attributes: &[Attribute],
-    found: &mut Vec<Unknown>,
-) {
-    for member in objects(bodies).into_iter().flatten() {
-        let block = format!("{kind}.{}", member.name);
-        in_object(text, &member.value, attributes, &block, None, found);
-    }
+/// A configuration in JSON, and the names in it that no schema has.
+struct InJson<'a> {
+    text: &'a str,
+    found: Vec<Unknown>,
 }
 
-/// `path`: the nested attribute whose value this is; none for a block, whose names Terraform itself checks.
-fn in_object(
-    text: &str,
-    node: &Node,
-    attributes: &[Attribute],
-    block: &str,
-    path: Option<&str>,
-    found: &mut Vec<Unknown>,
-) {
-    for member in objects(node).into_iter().flatten() {
-        let here = match path {
-            Some(path) => format!("{path}.{}", member.name),
-            None => member.name.clone(),
-        };
-        let known = attributes.iter().find(|one| one.name == member.name);
-        match (known, path) {
-            (Some(known), _) => {
-                if let Kind::Nested(_, inner) = &known.kind {
-                    in_object(text, &member.value, inner, block, Some(&here), found);
+impl InJson<'_> {
+    fn bodies(&mut self, kind: &str, bodies: &Node, attributes: &[Attribute]) {
+        for member in objects(bodies).into_iter().flatten() {
+            let block = format!("{kind}.{}", member.name);
+            self.object(&member.value, attributes, &block, None);
+        }
+    }
+
+    /// `path`: the nested attribute whose value this is; none for a block, whose names Terraform itself checks.
+    fn object(&mut self, node: &Node, attributes: &[Attribute], block: &str, path: Option<&str>) {
+        for member in objects(node).into_iter().flatten() {
+            let here = match path {
+                Some(path) => format!("{path}.{}", member.name),
+                None => member.name.clone(),
+            };
+            let known = attributes.iter().find(|one| one.name == member.name);
+            match (known, path) {
+                (Some(known), _) => {
+                    if let Kind::Nested(_, inner) = &known.kind {
+                        self.object(&member.value, inner, block, Some(&here));
+                    }
                 }
-            }
-            (None, None) => {}
-            (None, Some(path)) => {
-                let line = Place::of(text, member.name_span.start).line;
-                found.push(Unknown {
-                    line: u32::try_from(line).unwrap_or(u32::MAX),
-                    block: block.to_owned(),
-                    near: near(&member.name, attributes, path),
-                    name: here,
-                });
+                (None, None) => {}
+                (None, Some(path)) => {
+                    let line = Place::of(self.text, member.name_span.start).line;
+                    self.found.push(Unknown {
+                        line: u32::try_from(line).unwrap_or(u32::MAX),
+                        block: block.to_owned(),
+                        near: near(&member.name, attributes, path),
+                        name: here,
+                    });
+                }
             }
         }
     }
@@ -271,110 +263,100 @@ fn near(name: &str, attributes: &[Attribute], path: &str) -> Option<String> {
 }
 
 fn look(source: &Source, schemas: &Schemas) -> Vec<Unknown> {
-    let mut found = Vec::new();
+    let mut look = InHcl {
+        source,
+        found: Vec::new(),
+    };
     for block in source.blocks() {
         if let Some((schema, address)) = schemas.of_block(block) {
-            in_body(
-                source,
-                &block.body,
-                &schema.attributes,
-                &address,
-                &mut found,
-            );
+            look.body(&block.body, &schema.attributes, &address);
         }
     }
-    found
+    look.found
 }
 
-fn in_body(
-    source: &Source,
-    body: &Body,
-    attributes: &[Attribute],
-    block: &str,
-    found: &mut Vec<Unknown>,
-) {
-    for written in body.attributes() {
-        let known = attributes
-            .iter()
-            .find(|attribute| attribute.name == written.key.as_str());
-        // Terraform itself refuses unknown names on this level.
-        if let Some(Attribute {
-            kind: Kind::Nested(_, inner),
-            name,
-            ..
-        }) = known
-        {
-            in_expression(source, &written.value, inner, name, block, found);
-        }
-    }
+/// A configuration in HCL, and the names in it that no schema has.
+struct InHcl<'a> {
+    source: &'a Source,
+    found: Vec<Unknown>,
 }
 
-/// Objects that stand in the text; `lint` does not see what an expression makes only when Terraform evaluates it.
-fn in_expression(
-    source: &Source,
-    expression: &Expression,
-    attributes: &[Attribute],
-    path: &str,
-    block: &str,
-    found: &mut Vec<Unknown>,
-) {
-    match expression {
-        Expression::Object(object) => {
-            for (key, value) in object.iter() {
-                let name = match key {
-                    ObjectKey::Ident(name) => Some(name.as_str()),
-                    ObjectKey::Expression(Expression::String(name)) => Some(name.as_str()),
-                    ObjectKey::Expression(Expression::Variable(name)) => Some(name.as_str()),
-                    ObjectKey::Expression(_) => None,
-                };
-                let Some(name) = name else { continue };
-                let here = format!("{path}.{name}");
-                match attributes.iter().find(|attribute| attribute.name == name) {
-                    Some(Attribute {
-                        kind: Kind::Nested(_, inner),
-                        ..
-                    }) => {
-                        in_expression(source, value.expr(), inner, &here, block, found);
-                    }
-                    Some(_) => {}
-                    None => {
-                        found.push(Unknown {
-                            line: source.line(key),
-                            block: block.to_owned(),
-                            name: here,
-                            near: near(name, attributes, path),
-                        });
-                    }
-                }
+impl InHcl<'_> {
+    fn body(&mut self, body: &Body, attributes: &[Attribute], block: &str) {
+        for written in body.attributes() {
+            let known = attributes
+                .iter()
+                .find(|attribute| attribute.name == written.key.as_str());
+            // Terraform itself refuses unknown names on this level.
+            if let Some(Attribute {
+                kind: Kind::Nested(_, inner),
+                name,
+                ..
+            }) = known
+            {
+                self.expression(&written.value, inner, name, block);
             }
         }
-        Expression::Array(elements) => {
-            elements
-                .iter()
-                .for_each(|element| in_expression(source, element, attributes, path, block, found));
+    }
+
+    /// Objects that are written out; what an expression makes cannot be seen before it is evaluated.
+    fn expression(
+        &mut self,
+        expression: &Expression,
+        attributes: &[Attribute],
+        path: &str,
+        block: &str,
+    ) {
+        match expression {
+            Expression::Object(object) => {
+                for (key, value) in object.iter() {
+                    self.member(key, value.expr(), attributes, (path, block));
+                }
+            }
+            Expression::Array(elements) => {
+                for element in elements {
+                    self.expression(element, attributes, path, block);
+                }
+            }
+            Expression::Parenthesis(inner) => {
+                self.expression(inner.inner(), attributes, path, block);
+            }
+            Expression::Conditional(conditional) => {
+                for branch in [&conditional.true_expr, &conditional.false_expr] {
+                    self.expression(branch, attributes, path, block);
+                }
+            }
+            _ => {}
         }
-        Expression::Parenthesis(inner) => {
-            in_expression(source, inner.inner(), attributes, path, block, found)
+    }
+
+    fn member(
+        &mut self,
+        key: &ObjectKey,
+        value: &Expression,
+        attributes: &[Attribute],
+        (path, block): (&str, &str),
+    ) {
+        let name = match key {
+            ObjectKey::Ident(name) => name.as_str(),
+            ObjectKey::Expression(Expression::String(name)) => name.as_str(),
+            ObjectKey::Expression(Expression::Variable(name)) => name.as_str(),
+            ObjectKey::Expression(_) => return,
+        };
+        let here = format!("{path}.{name}");
+        match attributes.iter().find(|attribute| attribute.name == name) {
+            Some(Attribute {
+                kind: Kind::Nested(_, inner),
+                ..
+            }) => self.expression(value, inner, &here, block),
+            Some(_) => {}
+            None => self.found.push(Unknown {
+                line: self.source.line(key),
+                block: block.to_owned(),
+                name: here,
+                near: near(name, attributes, path),
+            }),
         }
-        Expression::Conditional(conditional) => {
-            in_expression(
-                source,
-                &conditional.true_expr,
-                attributes,
-                path,
-                block,
-                found,
-            );
-            in_expression(
-                source,
-                &conditional.false_expr,
-                attributes,
-                path,
-                block,
-                found,
-            );
-        }
-        _ => {}
     }
 }
 

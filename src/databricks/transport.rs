@@ -30,7 +30,7 @@ use super::auth::{AccountHost, AuthType, Credential, Resolved, Site, WorkspaceHo
 use super::errors::{ApiError, Error};
 use super::http::{broken, pause, read};
 use super::pace::Pace;
-use super::tokens::{GoogleSource, Headers, Tokens};
+use super::tokens::{Fetching, GoogleSource, Headers, Tokens};
 use crate::network::{Http, Proxies};
 use crate::vocabulary::{AccountId, why_unread};
 
@@ -229,14 +229,13 @@ impl WorkspaceApi {
 
 impl Api {
     fn new(http: Http, site: Site, credential: &Credential, behaviour: Behaviour) -> Self {
-        let tokens = Tokens::new(
-            http.clone(),
-            site.clone(),
-            credential.clone(),
-            behaviour.google.clone(),
-            behaviour.retry_timeout,
-            behaviour.stop.clone(),
-        );
+        let by = Fetching {
+            http: http.clone(),
+            google: behaviour.google.clone(),
+            patience: behaviour.retry_timeout,
+            stop: behaviour.stop.clone(),
+        };
+        let tokens = Tokens::new(site.clone(), credential.clone(), by);
         let pace = Pace::new(behaviour.requests_per_second, Instant::now());
         Self {
             http,

@@ -81,8 +81,8 @@ async fn put(
 /// Who gets access: in words, and by name.
 type Grantee<'a> = (&'a str, &'a PrincipalId);
 
-/// Gives a principal access, and waits until it shows. `given`: set when this gave it, also when it fails afterwards; what was there already is
-/// not given.
+/// Gives a principal access, and waits until Azure shows it. It holds the lock of the vault, so that other grants of this run wait. `given`: the
+/// function sets it when it gave the access itself, even if it fails afterwards; it does not give what is there already.
 ///
 /// # Errors
 /// When Azure refuses, or does not show the access in time.
@@ -139,7 +139,7 @@ struct Granting<'a> {
     row: u32,
     /// How many could not.
     unread: u32,
-    /// When it was sent last. Access that is there already is not waited for.
+    /// When the provider sent it last; `None` while nothing was sent: access that is there already needs no waiting.
     sent_at: Option<Instant>,
     wait: Duration,
 }
@@ -169,14 +169,15 @@ impl Granting<'_> {
                 }
                 self.wait = PAUSES.0;
             }
-            // What cannot be read does not show by waiting, and what may be there already is not given again.
+            // Waiting does not make it readable, and the provider does not send again what may be there already.
             Access::Unread(_) if self.unread >= IN_A_ROW => {
                 let was_sent = self.sent_at.is_some();
                 return Err(not_seen(&facts, vault, place, self.grantee, was_sent));
             }
             Access::Unread(_) => (self.row, self.unread) = (0, self.unread + 1),
             Access::Denied(name) => return Err(denied(place, self.grantee, &name)),
-            // What was sent a moment ago shows late; it is sent again after a while, which changes nothing where it is there.
+            // The provider sent the access a moment ago, and Azure shows it late. After a while the provider sends it again, which changes
+            // nothing where it is there.
             _ if self.sent_at.is_some_and(|at| at.elapsed() < PAUSES.1 * 3) => self.row = 0,
             _ => {
                 self.row = 0;
@@ -193,7 +194,7 @@ impl Granting<'_> {
                 self.sent_at = Some(Instant::now());
                 Ok(Step::Pending(None))
             }
-            // A new principal, or another change of the vault: both pass.
+            // Azure does not know a new principal yet, or another change of the vault is under way: both pass.
             Err(error @ (AzureError::PrincipalNotFound(_) | AzureError::Conflict { .. })) => {
                 Ok(Step::Pending(Some(error)))
             }

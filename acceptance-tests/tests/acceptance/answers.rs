@@ -9,6 +9,7 @@ use acceptance_tests::azure::{self, OWN_VAULT, SECOND, first_version};
 use acceptance_tests::google::{self, KEY};
 use acceptance_tests::harness::providers::provider_binary;
 use acceptance_tests::harness::{Message, Run};
+use acceptance_tests::hcl::Hcl as _;
 use acceptance_tests::stage::{MANAGED_SERVICES, Over, STORAGE, Stage, policy};
 use dbxcmk_sandbox::faults::{Effect, Fault};
 use dbxcmk_sandbox::gcp::Version;
@@ -308,7 +309,7 @@ output "impact" {{
                             key,
                             &[
                                 MANAGED_SERVICES,
-                                &STORAGE.replace("kms:ReEncrypt*", "kms:ListAliases"),
+                                &STORAGE.but("kms:ReEncrypt*", "kms:ListAliases"),
                             ],
                         ),
                     );
@@ -407,7 +408,7 @@ output "impact" {{
             "service_account_email, \"db-{}@prod-gcp-us-east4.iam.gserviceaccount.com\"]",
             gcp::WORKSPACE
         );
-        stage.configure(&head.replace("service_account_email]", &own));
+        stage.configure(&head.but("service_account_email]", &own));
         stage.workdir.apply();
         assert!(!stage.workdir.attribute(CONFIGURATION, "/id").is_empty());
         stage.workdir.forget(POLICY);

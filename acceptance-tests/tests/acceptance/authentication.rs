@@ -1,6 +1,7 @@
 //! Every method of Databricks unified authentication, each against a service that gives out such tokens.
 
 use acceptance_tests::harness::terraform::has;
+use acceptance_tests::hcl::Hcl as _;
 use acceptance_tests::stage::{HEAD, Over, Stage};
 use dbxcmk_sandbox::account::TOKEN;
 use dbxcmk_sandbox::identities::{ENTRA_SECRET, GITHUB_REQUEST_TOKEN, OIDC_TOKEN};
@@ -371,10 +372,9 @@ fn no_secret_is_written_anywhere_at_trace_level() {
              endpoints = {{\n      sts = \"{}\"\n    }}\n  }}\n}}",
             stage.sandbox.url()
         );
-        stage.workdir.write(
-            "main.tf",
-            &text.replace("provider \"dbxcmk\" {}", &provider),
-        );
+        stage
+            .workdir
+            .write("main.tf", &text.but("provider \"dbxcmk\" {}", &provider));
         stage.workdir.set("TF_VAR_secret", CLIENT_SECRET);
     };
     type Way<'a> = (&'a str, &'a dyn Fn(&mut Stage), bool);

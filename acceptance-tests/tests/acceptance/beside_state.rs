@@ -3,6 +3,7 @@
 
 use acceptance_tests::google::{self, KEY, ROLE, resources};
 use acceptance_tests::harness::Workdir;
+use acceptance_tests::hcl::Hcl as _;
 use acceptance_tests::stage::Stage;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -117,7 +118,7 @@ resource "dbxcmk_key_policy" "x" {{
 #[test]
 fn a_former_key_that_cannot_be_read_is_said() {
     let stage = Stage::on_google();
-    let second = KEY.replace("/main", "/second");
+    let second = KEY.but("/main", "/second");
     stage.google(|google| {
         let key = google.keys[KEY].clone();
         google.keys.insert(second.clone(), key);
@@ -125,18 +126,18 @@ fn a_former_key_that_cannot_be_read_is_said() {
     stage.configure(&resources());
     stage.workdir.apply();
     let more = resources()
-        .replace("\"lakehouse\" {", "\"second\" {")
-        .replace(".lakehouse.", ".second.")
-        .replace(KEY, &second);
+        .but("\"lakehouse\" {", "\"second\" {")
+        .but(".lakehouse.", ".second.")
+        .but(KEY, &second);
     let (more, _) = more
         .split_once("resource \"dbxcmk_workspace_binding\"")
         .unwrap();
     let rotated = format!("{}{more}", resources())
-        .replace(
+        .but(
             "managed_services_key_configuration_id = dbxcmk_key_configuration.lakehouse.id",
             "managed_services_key_configuration_id = dbxcmk_key_configuration.second.id",
         )
-        .replace(
+        .but(
             "depends_on = [dbxcmk_key_policy.lakehouse]",
             "depends_on = [dbxcmk_key_policy.lakehouse, dbxcmk_key_policy.second]",
         );

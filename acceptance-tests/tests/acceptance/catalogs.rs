@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 
 use acceptance_tests::harness::providers::provider_binary;
+use acceptance_tests::hcl::Hcl as _;
 use acceptance_tests::stage::{Over, Stage};
 use dbxcmk_sandbox::unity::{
     AZURE_METASTORE, GOOGLE_METASTORE, METASTORE, Securable, Sight, Unbound,
@@ -10,7 +11,7 @@ use dbxcmk_sandbox::unity::{
 use dbxcmk_sandbox::{MANAGED_VPC_WORKSPACE, WORKSPACE};
 use serde_json::{Value as Json, json};
 
-use crate::switch::came_to;
+use crate::commands::came_to;
 
 const OWN: &str = "dbxcmk_key_configuration.own";
 const ALL: &str = "data.dbxcmk_key_configurations.all";
@@ -153,7 +154,7 @@ fn a_configuration_is_unused_only_when_all_catalogs_were_seen() {
         json!([{ "metastore_id": METASTORE, "name": "sealed" }])
     );
 
-    let head = acceptance_tests::stage::HEAD.replace("{}", "{\n  read_catalogs = false\n}");
+    let head = acceptance_tests::stage::HEAD.but("{}", "{\n  read_catalogs = false\n}");
     let body = configurations(&arn);
     stage.workdir.configuration(&format!("{head}{body}{all}"));
     stage.sandbox.with(|world| world.record.clear());
@@ -168,7 +169,7 @@ fn a_configuration_is_unused_only_when_all_catalogs_were_seen() {
 fn catalogs_are_read_once_for_everything() {
     let stage = Stage::new(Over::Sandbox);
     let arn = stage.good_key();
-    stage.configure(&configurations(&arn).replace(
+    stage.configure(&configurations(&arn).but(
         "  aws = {",
         "  count = 20\n  aws = {\n    key_alias = \"alias/a-${count.index}\"",
     ));
@@ -392,7 +393,7 @@ fn the_role_of_a_storage_credential_is_proven_and_let_in() {
             "UNITY_CATALOG needs the roles of storage credentials",
         ),
     ] {
-        stage.configure(&policy.replace(from, to));
+        stage.configure(&policy.but(from, to));
         stage.workdir.validated().error(error);
     }
     stage.configure("");

@@ -372,3 +372,32 @@ fn every_promise_of_the_threat_model_has_its_test() {
     }
     assert!(promises > 15, "{promises}");
 }
+
+/// The first sentences of a file's own documentation, up to the first empty line.
+fn said_of(path: &Path) -> String {
+    let text = std::fs::read_to_string(path).unwrap();
+    let lines = text.lines().map_while(|line| line.strip_prefix("//!"));
+    let said = lines.map(str::trim).take_while(|line| !line.is_empty());
+    said.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_page_of_the_acceptance_tests_has_a_line_for_each_file() {
+    let root = checkout().join("acceptance-tests");
+    let page = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let rows: BTreeSet<&str> = page
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .collect();
+    let mut found = Vec::new();
+    files(&root.join("src"), "rs", &mut found);
+    files(&root.join("tests"), "rs", &mut found);
+    let row = |path: &PathBuf| {
+        let name = path.file_name().unwrap().to_string_lossy();
+        format!("| `{name}` | {} |", said_of(path))
+    };
+    let expected: BTreeSet<String> = found.iter().map(row).collect();
+    let expected: BTreeSet<&str> = expected.iter().map(String::as_str).collect();
+    let wrong: Vec<_> = rows.symmetric_difference(&expected).collect();
+    assert!(wrong.is_empty(), "acceptance-tests/README.md: {wrong:#?}");
+}

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use acceptance_tests::harness::checkout;
 use acceptance_tests::harness::terraform::{self, has};
+use acceptance_tests::hcl::Hcl as _;
 
 use acceptance_tests::stage::{HEAD, HEAD_WITH_AWS, Over, Stage, over_both};
 use serde_json::json;
@@ -53,16 +54,16 @@ resource "terraform_data" "key" {{
 "#
         );
         let text = text
-            .replace("aws_kms_key.lakehouse.arn", &format!("\"{key}\""))
-            .replace(
+            .but("aws_kms_key.lakehouse.arn", &format!("\"{key}\""))
+            .but(
                 "dbxcmk_key_policy.lakehouse.aws.key_arn",
                 &format!("\"{key}\""),
             )
-            .replace(
+            .but(
                 "aws_iam_role.databricks.arn",
                 &format!("\"{}\"", dbxcmk_sandbox::ROLE_ARN),
             )
-            .replace(
+            .but(
                 "dbxcmk_key_configuration.lakehouse.id",
                 "\"0c0ffee0-0000-4000-8000-000000000001\"",
             );
@@ -250,7 +251,7 @@ fn the_import_examples_are_what_import_takes() {
 #[test]
 fn the_provider_example_is_valid() {
     let workdir = acceptance_tests::harness::Workdir::without_services();
-    let head = HEAD.replace("provider \"dbxcmk\" {}", "");
+    let head = HEAD.but("provider \"dbxcmk\" {}", "");
     let text = example("provider/provider.tf");
     workdir.configuration(&if text.contains("required_providers") {
         text
@@ -313,13 +314,13 @@ fn the_example_for_google_cloud_is_applied() {
     let stage = Stage::on_google();
     // With the workspace and the service account that the sandbox has, as a reader types it.
     let resources = resources
-        .replace("google_kms_crypto_key.lakehouse.id", &format!("\"{KEY}\""))
-        .replace("  depends_on", "  settle_time = \"0s\"\n\n  depends_on");
+        .but("google_kms_crypto_key.lakehouse.id", &format!("\"{KEY}\""))
+        .but("  depends_on", "  settle_time = \"0s\"\n\n  depends_on");
     stage.configure(&resources);
     stage.workdir.apply();
     stage.workdir.empty_plan();
     // The provider block of the guide is checked without a call.
-    let head = HEAD.replace("provider \"dbxcmk\" {}", "");
+    let head = HEAD.but("provider \"dbxcmk\" {}", "");
     stage.workdir.configuration(&format!("{head}{provider}"));
     stage.workdir.validate();
 }
@@ -363,21 +364,21 @@ fn the_example_for_azure_is_applied() {
     };
     let stage = Stage::on_azure();
     let around = |text: &str| {
-        text.replace(
+        text.but(
             "azurerm_key_vault_key.lakehouse.versionless_id",
             &format!("\"{}\"", key_id(VAULT)),
         )
-        .replace(
+        .but(
             "azurerm_key_vault.lakehouse.id",
             &format!("\"{}\"", vault_id(VAULT)),
         )
-        .replace(
+        .but(
             "azurerm_databricks_workspace.prod.id",
             &format!("\"{}\"", workspace_id()),
         )
-        .replace("  depends_on", "  settle_time = \"0s\"\n\n  depends_on")
+        .but("  depends_on", "  settle_time = \"0s\"\n\n  depends_on")
     };
-    let head = HEAD.replace("provider \"dbxcmk\" {}", "");
+    let head = HEAD.but("provider \"dbxcmk\" {}", "");
     stage
         .workdir
         .configuration(&format!("{head}{provider_block}{}", around(resources)));
@@ -448,7 +449,7 @@ fn surrounded(stage: &Stage, text: &str) -> String {
     let declared: String = declared
         .map(|(name, value)| format!("variable \"{name}\" {{\n  default = {value}\n}}\n\n"))
         .collect();
-    let text = text.replace(
+    let text = text.but(
         "variable \"key_arn\" {\n",
         &format!("variable \"key_arn\" {{\n  default = \"{key}\"\n"),
     );
@@ -456,10 +457,10 @@ fn surrounded(stage: &Stage, text: &str) -> String {
         .workdir
         .write("key-policy.json", &stage.kms.policy(&key));
     // On the loopback there is no account to ask for.
-    let text = text.replace("data \"aws_caller_identity\" \"current\" {}\n", "");
+    let text = text.but("data \"aws_caller_identity\" \"current\" {}\n", "");
     format!(
         "{declared}{}",
-        text.replace(
+        text.but(
             "data.aws_caller_identity.current.account_id",
             "\"123456789012\""
         )

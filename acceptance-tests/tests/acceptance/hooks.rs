@@ -5,6 +5,7 @@ use std::process::Command;
 use acceptance_tests::harness::checkout;
 use acceptance_tests::harness::providers::provider_binary;
 use acceptance_tests::harness::python::installed;
+use acceptance_tests::hcl::Hcl as _;
 use acceptance_tests::stage::{MANAGED_SERVICES, STORAGE, policy};
 
 /// The exit code of a hook, and what it printed.
@@ -73,6 +74,6 @@ fn a_commit_of_a_name_that_does_not_exist_is_refused() {
         code == 1 && said.contains("did you mean `aws.key_arn`"),
         "{said}"
     );
-    std::fs::write(&main, text.replace("key_arm", "key_arn")).unwrap();
+    std::fs::write(&main, text.but("key_arm", "key_arn")).unwrap();
     assert_eq!(hook("dbxcmk-lint", directory.path(), &[]).0, 0);
 }

@@ -12,39 +12,26 @@
     reason = "tests"
 )]
 
-mod adoption;
 mod answers;
 mod audit;
 mod authentication;
+mod aws;
 mod azure;
 mod beside_state;
-mod binding;
-mod calls;
 mod catalogs;
-mod closed;
-mod configuration;
-mod data_sources;
+mod commands;
 mod documentation;
 mod examples;
 mod functions;
 mod fuzzing;
 mod google;
 mod hooks;
-mod iam;
-mod import;
 mod instructions;
-mod keys;
-mod lifecycle;
 mod modeled;
 mod offline;
-mod order;
-mod planned;
 mod plugin;
-mod policy;
 mod protocol;
 mod release;
 mod review;
 mod second_opinion;
-mod services;
 mod surroundings;
-mod switch;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use acceptance_tests::harness::{Workdir, checkout, terraform};
+use acceptance_tests::hcl::Hcl as _;
 use serde_json::{Value as Json, json};
 
 /// The binary of an example, which is built beside the tests, or in `DBXCMK_EXAMPLES` with other features.
@@ -237,7 +238,7 @@ fn an_ephemeral_resource() {
                 ephemeral.shop_discount.x.code == \"15-percent-off\" ? \"DIRECTORY\" : \"/nowhere\"\n}\n\nresource \"shop_article\" \"tea\" {\n  \
                 provider = shop.inner\n  name     = \"tea\"\n  price    = 1\n}\n";
     let directory = workdir.path().join("shop").display().to_string();
-    shop(&workdir, &open.replace("DIRECTORY", &directory));
+    shop(&workdir, &open.but("DIRECTORY", &directory));
     workdir.apply();
     let files: Vec<_> = std::fs::read_dir(workdir.path().join("shop"))
         .unwrap()

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use acceptance_tests::harness::providers::provider_binary;
 use acceptance_tests::harness::{Workdir, checkout};
+use acceptance_tests::hcl::Hcl as _;
 use acceptance_tests::stage::{HEAD, HEAD_WITH_AWS, Over, Stage};
 use dbxcmk_sandbox::{MANAGED_VPC_WORKSPACE, WORKSPACE};
 use serde_json::{Value as Json, json};
@@ -216,10 +217,10 @@ resource "aws_kms_key_policy" "whole" {{
 }}
 "#
     );
-    let text = root(&overwriting).replace("\"databricks-cross-account\"", "\"another-name\"");
+    let text = root(&overwriting).but("\"databricks-cross-account\"", "\"another-name\"");
     stage.workdir.configuration(&text);
     let inner = std::fs::read_to_string(stage.workdir.path().join("key/main.tf")).unwrap();
-    let inner = inner.replace(
+    let inner = inner.but(
         "enable_key_rotation     = true",
         "enable_key_rotation     = false\n  is_enabled              = false",
     );
@@ -733,7 +734,7 @@ fn what_no_attribute_of_a_resource_shows_is_seen() {
     let stage = Stage::new(Over::Sandbox);
     let key = stage.good_key();
     let configure = |workspace: u64, mode: &str| {
-        let head = HEAD.replace(
+        let head = HEAD.but(
             "provider \"dbxcmk\" {}",
             &format!(
                 "variable \"mode\" {{\n  default = \"{mode}\"\n}}\n\nprovider \"dbxcmk\" {{\n  preflight = var.mode\n}}\n"

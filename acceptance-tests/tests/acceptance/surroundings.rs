@@ -2,6 +2,7 @@
 
 use acceptance_tests::harness::Workdir;
 use acceptance_tests::harness::providers::provider_binary;
+use acceptance_tests::hcl::Hcl as _;
 use dbxcmk_sandbox::faults::{Effect, Fault};
 use dbxcmk_sandbox::{ACCOUNT_ID, CLIENT_ID, CLIENT_SECRET, Options, Sandbox};
 
@@ -20,7 +21,7 @@ fn with_provider(stage: &Stage, block: &str) {
     let text = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
     stage.workdir.write(
         "main.tf",
-        &text.replace(
+        &text.but(
             "provider \"dbxcmk\" {}",
             &format!("provider \"dbxcmk\" {{\n{block}\n}}"),
         ),
@@ -100,7 +101,7 @@ fn a_profile_says_where_and_who() {
     let text = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
     stage
         .workdir
-        .write("main.tf", &text.replace("\"sandbox\"", "\"nope\""));
+        .write("main.tf", &text.but("\"sandbox\"", "\"nope\""));
     assert!(
         stage
             .workdir
@@ -113,7 +114,7 @@ fn a_profile_says_where_and_who() {
     let text = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
     stage
         .workdir
-        .write("main.tf", &text.replace("  profile = \"nope\"", ""));
+        .write("main.tf", &text.but("  profile = \"nope\"", ""));
     stage.workdir.set("DATABRICKS_CONFIG_PROFILE", "nope");
     let run = stage.workdir.refused_plan();
     let error = run.error("The Databricks configuration file cannot be read");
@@ -198,7 +199,7 @@ fn a_profile_of_aws_that_is_named_wins_over_the_environment_or_fails() {
     let text = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
     stage.workdir.write(
         "main.tf",
-        &text.replace("profile = \"other\"", "profile = \"nope\""),
+        &text.but("profile = \"other\"", "profile = \"nope\""),
     );
     let run = stage.workdir.refused_plan();
     let error = run.error("The AWS profile does not exist");
@@ -209,7 +210,7 @@ fn a_profile_of_aws_that_is_named_wins_over_the_environment_or_fails() {
     );
     // An access key in the block needs no profile.
     let own = "profile    = \"nope\"\n    access_key = \"AKIAOWN\"\n    secret_key = \"x\"";
-    let text = text.replace("profile = \"other\"", own);
+    let text = text.but("profile = \"other\"", own);
     stage.workdir.write("main.tf", &text);
     stage.workdir.empty_plan();
     assert_eq!(signed(&stage), only("AKIAOWN"));
@@ -290,10 +291,10 @@ fn missing_aws_credentials_are_told() {
 fn a_provider_that_is_not_known_yet_does_not_stop_a_plan() {
     let stage = stage();
     let text = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
-    let text = text.replace("provider \"dbxcmk\" {}", "resource \"terraform_data\" \"host\" {\n  input = \"HOST\"\n}\n\nprovider \"dbxcmk\" {\n  host = terraform_data.host.output\n}");
+    let text = text.but("provider \"dbxcmk\" {}", "resource \"terraform_data\" \"host\" {\n  input = \"HOST\"\n}\n\nprovider \"dbxcmk\" {\n  host = terraform_data.host.output\n}");
     stage
         .workdir
-        .write("main.tf", &text.replace("HOST", &stage.sandbox.url()));
+        .write("main.tf", &text.but("HOST", &stage.sandbox.url()));
     stage.workdir.plan();
     stage.workdir.apply();
     stage.workdir.empty_plan();
@@ -301,7 +302,7 @@ fn a_provider_that_is_not_known_yet_does_not_stop_a_plan() {
     let text = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
     stage.workdir.write(
         "main.tf",
-        &text.replace(
+        &text.but(
             "terraform_data\" \"host\" {\n",
             "terraform_data\" \"host\" {\n  triggers_replace = \"anew\"\n",
         ),
@@ -394,7 +395,7 @@ fn a_proxy_of_the_environment_is_used() {
     let proxy = tunnel(sandbox.url().trim_start_matches("https://").to_owned());
     let mut workdir = Workdir::new(&sandbox);
     workdir.write("authority.pem", sandbox.authority());
-    workdir.configuration(&HEAD.replace(
+    workdir.configuration(&HEAD.but(
         "provider \"dbxcmk\" {}",
         "provider \"dbxcmk\" {\n  http = {\n    retry_timeout = \"1s\"\n    ca_bundle = \"authority.pem\"\n  }\n}\n\ndata \
          \"dbxcmk_key_configurations\" \"x\" {}",
@@ -431,7 +432,7 @@ fn a_proxy_and_an_authority_of_the_company_go_together_for_aws() {
     let mut workdir = Workdir::new(&sandbox);
     workdir.write("authority.pem", sandbox.authority());
     let block = "provider \"dbxcmk\" {\n  http = {\n    ca_bundle = \"authority.pem\"\n  }\n  aws = {\n    ca_bundle = \"authority.pem\"\n  }\n}";
-    let head = HEAD.replace("provider \"dbxcmk\" {}", block);
+    let head = HEAD.but("provider \"dbxcmk\" {}", block);
     let key = "arn:aws:kms:eu-central-1:123456789012:key/00000000-0000-4000-8000-000000000000";
     workdir.configuration(&format!(
         "{head}\nresource \"dbxcmk_key_configuration\" \"x\" {{\n  use_cases = [\"STORAGE\"]\n  aws = {{\n    key_arn = \"{key}\"\n  }}\n}}\n"
@@ -496,7 +497,7 @@ fn an_authority_of_the_company_is_trusted_when_it_is_named() {
         let block = format!(
             "provider \"dbxcmk\" {{\n  http = {{\n    retry_timeout = \"2s\"\n{http}  }}\n{aws}}}"
         );
-        let head = HEAD.replace("provider \"dbxcmk\" {}", &block);
+        let head = HEAD.but("provider \"dbxcmk\" {}", &block);
         format!(
             "{head}\nresource \"dbxcmk_key_configuration\" \"x\" {{\n  use_cases = [\"STORAGE\"]\n  aws = {{\n    key_arn = \"{key}\"\n  }}\n}}\n"
         )

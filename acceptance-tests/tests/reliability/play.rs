@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use acceptance_tests::harness::background::Background;
 use acceptance_tests::harness::{self, Message};
+use acceptance_tests::hcl::Hcl as _;
 use acceptance_tests::{azure, google};
 use dbxcmk_sandbox::azure::{DATABRICKS, VERSION, key_id, vault_id};
 use dbxcmk_sandbox::faults::{Effect, Fault};
@@ -34,7 +35,7 @@ const CONFIGURATION: &str = "dbxcmk_key_configuration.lakehouse";
 const BINDING: &str = "dbxcmk_workspace_binding.prod";
 
 fn head() -> String {
-    HEAD.replace(
+    HEAD.but(
         "provider \"dbxcmk\" {}",
         "provider \"dbxcmk\" {\n  http = {\n    timeout       = \"3s\"\n    retry_timeout = \"8s\"\n  }\n}",
     )
@@ -42,7 +43,7 @@ fn head() -> String {
 
 /// The same on Google Cloud.
 fn on_google(settle: &str) -> String {
-    let resources = google::resources().replace(
+    let resources = google::resources().but(
         "settle_time                           = \"0s\"",
         &format!(
             "settle_time                           = \"{settle}\"\n  timeouts = {{\n    create = \"8s\"\n  }}"
@@ -55,7 +56,7 @@ fn on_google(settle: &str) -> String {
         "dbxcmk_key_configuration.lakehouse.gcp.service_account_email, \"db-{}@prod-gcp-us-east4.iam.gserviceaccount.com\"]",
         dbxcmk_sandbox::gcp::WORKSPACE
     );
-    format!("{}{}", head(), resources.replace(email, &own))
+    format!("{}{}", head(), resources.but(email, &own))
 }
 
 /// Another writer's role on the vault, which must be there in the end: Key Vault Reader.
@@ -139,7 +140,7 @@ pub fn play(case: &Case) -> Seen {
             // All of it takes a few seconds here, on a machine that is not busy.
             let timeouts = "  timeouts = {\n    create = \"30s\"\n  }\n";
             let resources = azure::resources(azure::OWN_VAULT)
-                .replace("  settle_time", &format!("{timeouts}  settle_time"))
+                .but("  settle_time", &format!("{timeouts}  settle_time"))
                 .replacen("  azure = {", &format!("{timeouts}  azure = {{"), 1);
             stage.configure_azure(&resources);
             (stage, key_id(azure::OWN_VAULT))
@@ -487,8 +488,8 @@ fn told_of(run: &harness::Run, mishap: &Mishap) -> String {
             ..
         } => "ends at once".to_owned(),
         Mishap::Signal { .. } => told(run),
-        // How long a change takes on a busy machine is chance; the interrupted case reports that it takes long.
-        _ => told(run).replace(
+        // How long a change takes on a busy machine is chance; that it takes long is said where somebody interrupts it.
+        _ => told(run).but(
             "; warns: *Another change of the key policy may have been overwritten*",
             "",
         ),

@@ -15,28 +15,36 @@ pub(crate) fn plan_violations(
     planned: &Value,
 ) -> Vec<String> {
     let mut violations = Vec::new();
-    check_plan(
-        &schema.attributes,
-        config,
-        prior.unwrap_or(&Value::Null),
-        planned,
-        &Path::root(),
-        &mut violations,
-    );
+    let sides = Sides {
+        given: config,
+        before: prior.unwrap_or(&Value::Null),
+        after: planned,
+    };
+    check_plan(&schema.attributes, sides, &Path::root(), &mut violations);
     violations
 }
 
-fn check_plan(
-    attributes: &[Attribute],
-    config: &Value,
-    prior: &Value,
-    planned: &Value,
-    path: &Path,
-    out: &mut Vec<String>,
-) {
+/// A value in the configuration, in the prior state and in the plan.
+#[derive(Clone, Copy)]
+struct Sides<'a> {
+    given: &'a Value,
+    before: &'a Value,
+    after: &'a Value,
+}
+
+fn check_plan(attributes: &[Attribute], sides: Sides<'_>, path: &Path, out: &mut Vec<String>) {
     for attribute in attributes {
         let name = attribute.name.as_ref();
-        let (given, before, after) = (config.get(name), prior.get(name), planned.get(name));
+        let sides = Sides {
+            given: sides.given.get(name),
+            before: sides.before.get(name),
+            after: sides.after.get(name),
+        };
+        let Sides {
+            given,
+            before,
+            after,
+        } = sides;
         let path = path.attribute(name);
         if attribute.write_only {
             if !after.is_null() {
@@ -50,7 +58,7 @@ fn check_plan(
         match (&attribute.kind, given) {
             (_, given) if given.is_null() && attribute.is_computed() => {}
             (Kind::Nested(Nesting::Single, inner), Value::Map(_)) if after.as_map().is_some() => {
-                check_plan(inner, given, before, after, &path, out);
+                check_plan(inner, sides, &path, out);
             }
             (Kind::Nested(Nesting::Map, inner), Value::Map(elements))
                 if after
@@ -58,45 +66,30 @@ fn check_plan(
                     .is_some_and(|after| after.keys().eq(elements.keys())) =>
             {
                 for (key, given) in elements {
-                    let (before, after, path) = (before.get(key), after.get(key), path.key(key));
-                    check_element(inner, given, before, after, &path, attribute, out);
+                    let sides = Sides {
+                        given,
+                        before: before.get(key),
+                        after: after.get(key),
+                    };
+                    check_element(attribute, inner, sides, &path.key(key), out);
                 }
             }
             (Kind::Nested(Nesting::List, inner), Value::List(elements))
                 if length(after) == Some(elements.len()) =>
             {
                 for (index, given) in elements.iter().enumerate() {
-                    let (before, after) = (element(before, index), element(after, index));
-                    let path = path.index(index);
-                    check_element(inner, given, before, after, &path, attribute, out);
+                    let sides = Sides {
+                        given,
+                        before: element(before, index),
+                        after: element(after, index),
+                    };
+                    check_element(attribute, inner, sides, &path.index(index), out);
                 }
             }
             (Kind::Nested(Nesting::Set, inner), Value::List(elements))
                 if length(after) == Some(elements.len()) =>
             {
-                // An element shows which one it is by what the plan had for it: one element must fit each.
-                let mut left: Vec<&Value> = list(after).iter().collect();
-                for given in elements {
-                    let fits = |planned: &&Value| {
-                        let fits_with = |before: &Value| {
-                            let mut wrong = Vec::new();
-                            check_element(
-                                inner, given, before, planned, &path, attribute, &mut wrong,
-                            );
-                            wrong.is_empty()
-                        };
-                        fits_with(&Value::Null) || list(before).iter().any(fits_with)
-                    };
-                    match left.iter().position(fits) {
-                        Some(at) => {
-                            left.swap_remove(at);
-                        }
-                        None => out.push(format!(
-                            "{path} has the element {} in the configuration, and none like it in the plan",
-                            shown(attribute, given)
-                        )),
-                    }
-                }
+                check_set(attribute, inner, sides, &path, out);
             }
             (_, Value::Unknown(_)) if after.is_unknown() => {}
             _ if after == given || (!given.is_null() && !before.is_null() && after == before) => {}
@@ -128,18 +121,52 @@ fn element(value: &Value, index: usize) -> &Value {
     list(value).get(index).unwrap_or(&Value::Null)
 }
 
-/// The same for one element of a nested collection.
-fn check_element(
-    inner: &[Attribute],
-    given: &Value,
-    before: &Value,
-    after: &Value,
-    path: &Path,
+/// The same for a nested set. Which element is which shows in what it was planned as: one for each has to fit.
+fn check_set(
     attribute: &Attribute,
+    inner: &[Attribute],
+    sides: Sides<'_>,
+    path: &Path,
     out: &mut Vec<String>,
 ) {
+    let mut left: Vec<&Value> = list(sides.after).iter().collect();
+    for given in list(sides.given) {
+        let fits = |after: &&Value| {
+            let fits_with = |before: &Value| {
+                let mut wrong = Vec::new();
+                let sides = Sides {
+                    given,
+                    before,
+                    after,
+                };
+                check_element(attribute, inner, sides, path, &mut wrong);
+                wrong.is_empty()
+            };
+            fits_with(&Value::Null) || list(sides.before).iter().any(fits_with)
+        };
+        match left.iter().position(fits) {
+            Some(at) => {
+                left.swap_remove(at);
+            }
+            None => out.push(format!(
+                "{path} has the element {} in the configuration, and none like it in the plan",
+                shown(attribute, given)
+            )),
+        }
+    }
+}
+
+/// The same for one element of a nested collection.
+fn check_element(
+    attribute: &Attribute,
+    inner: &[Attribute],
+    sides: Sides<'_>,
+    path: &Path,
+    out: &mut Vec<String>,
+) {
+    let Sides { given, after, .. } = sides;
     if given.as_map().is_some() && after.as_map().is_some() {
-        check_plan(inner, given, before, after, path, out);
+        check_plan(inner, sides, path, out);
     } else if after != given {
         out.push(format!(
             "{path} is configured as {} but was planned as {}",

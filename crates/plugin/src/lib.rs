@@ -90,6 +90,7 @@
 //!
 //! # The protocol
 #![doc = include_str!("protocol.md")]
+#![cfg_attr(test, allow(clippy::too_many_lines, reason = "tables of cases"))]
 
 // What the derive makes speaks of `tfplugin`, also in the tests of this crate.
 extern crate self as tfplugin;

@@ -150,6 +150,41 @@ fn is_role(caller: &Caller) -> bool {
     matches!(caller, Caller::Named(arn) if arn.resource.starts_with("role/"))
 }
 
+/// What follows from all statements: the verdict, the statements that decide it, and the condition keys on which it depends. `allows`: whether the
+/// sides that must allow it do.
+fn decided(stands: &[Stand], allows: &Match) -> (Verdict, Vec<(Source, usize)>, BTreeSet<String>) {
+    let denies = all(stands, Effect::Deny);
+    let open = |applies: &Match| applies.depends_on().is_some();
+    let those = |effect, wanted: fn(&Match) -> bool| -> Vec<(Source, usize)> {
+        stands
+            .iter()
+            .flat_map(|stand| stand.applying(effect, wanted))
+            .collect()
+    };
+    let keys = |answer: &Match| answer.depends_on().cloned().unwrap_or_default();
+    if denies.is_yes() {
+        let denying = those(Effect::Deny, Match::is_yes);
+        (Verdict::DeniedExplicitly, denying, BTreeSet::new())
+    } else if allows.is_no() {
+        (Verdict::DeniedImplicitly, Vec::new(), BTreeSet::new())
+    } else if open(&denies) {
+        (
+            Verdict::Undetermined,
+            those(Effect::Deny, open),
+            keys(&denies),
+        )
+    } else if allows.is_yes() {
+        let allowing = those(Effect::Allow, Match::is_yes);
+        (Verdict::Allowed, allowing, BTreeSet::new())
+    } else {
+        (
+            Verdict::Undetermined,
+            those(Effect::Allow, open),
+            keys(allows),
+        )
+    }
+}
+
 /// Decides `request` against the key's policy and those of the identity that calls.
 pub fn authorize(
     key_policy: &Document,
@@ -214,36 +249,7 @@ pub fn authorize(
     stands.extend(own.into_iter().flatten());
     stands.extend(boundary);
     stands.extend(session.into_iter().flatten());
-    let denies = all(&stands, Effect::Deny);
-    let open = |applies: &Match| applies.depends_on().is_some();
-    let those = |effect, wanted: fn(&Match) -> bool| -> Vec<(Source, usize)> {
-        stands
-            .iter()
-            .flat_map(|stand| stand.applying(effect, wanted))
-            .collect()
-    };
-    let keys = |answer: &Match| answer.depends_on().cloned().unwrap_or_default();
-    let (verdict, statements, undetermined_keys) = if denies.is_yes() {
-        let denying = those(Effect::Deny, Match::is_yes);
-        (Verdict::DeniedExplicitly, denying, BTreeSet::new())
-    } else if allows.is_no() {
-        (Verdict::DeniedImplicitly, Vec::new(), BTreeSet::new())
-    } else if open(&denies) {
-        (
-            Verdict::Undetermined,
-            those(Effect::Deny, open),
-            keys(&denies),
-        )
-    } else if allows.is_yes() {
-        let allowing = those(Effect::Allow, Match::is_yes);
-        (Verdict::Allowed, allowing, BTreeSet::new())
-    } else {
-        (
-            Verdict::Undetermined,
-            those(Effect::Allow, open),
-            keys(&allows),
-        )
-    };
+    let (verdict, statements, undetermined_keys) = decided(&stands, &allows);
     let lacking = if verdict == Verdict::DeniedImplicitly {
         // A side that is not asked is not lacking: in the key's own account, a key policy that names the caller suffices.
         let asks_identity = !is_same_account || by_name.is_no();

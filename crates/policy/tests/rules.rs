@@ -4,6 +4,7 @@
     clippy::panic,
     clippy::expect_used,
     clippy::unwrap_used,
+    clippy::too_many_lines,
     reason = "tests"
 )]
 

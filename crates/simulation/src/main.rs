@@ -95,69 +95,82 @@ fn main() -> ExitCode {
     if arguments.histories == 1 {
         return one(&arguments.history(arguments.seed), arguments.log);
     }
-    let (next, requests, mishaps) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
-    let failures: Mutex<BTreeMap<u64, String>> = Mutex::default();
-    let played = AtomicU64::new(0);
+    let tally = Tally::default();
     let began = Moment::now();
-    let limit = arguments.seconds.map(Duration::from_secs);
     std::thread::scope(|scope| {
         for _ in 0..arguments.threads {
             // Unoptimized futures are large.
             let thread = std::thread::Builder::new().stack_size(64 << 20);
-            let spawned = thread.spawn_scoped(scope, || {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= arguments.histories
-                        || limit.is_some_and(|limit| began.elapsed() >= limit)
-                    {
-                        return;
-                    }
-                    let history = arguments.history(arguments.seed + number);
-                    let outcome = play(&history);
-                    if let Some(directory) = &arguments.stories {
-                        let file = directory.join(format!("{}.txt", history.seed));
-                        if let Err(error) =
-                            doors::files::write(&file, outcome.story.join("\n").as_bytes())
-                        {
-                            println!("{}: {error}", file.display());
-                        }
-                    }
-                    played.fetch_add(1, Ordering::Relaxed);
-                    requests.fetch_add(outcome.requests, Ordering::Relaxed);
-                    let met = u64::try_from(outcome.mishaps).unwrap_or_default();
-                    mishaps.fetch_add(met, Ordering::Relaxed);
-                    if arguments.first && !outcome.wrong.is_empty() {
-                        next.store(arguments.histories, Ordering::Relaxed);
-                    }
-                    if let (Some(first), Ok(mut failures)) =
-                        (outcome.wrong.first(), failures.lock())
-                    {
-                        failures.insert(history.seed, first.clone());
-                    }
-                }
-            });
+            let spawned = thread.spawn_scoped(scope, || tally.play(&arguments, began));
             if let Err(error) = spawned {
                 println!("a thread cannot be started: {error}");
             }
         }
     });
-    let took = began.elapsed().as_secs_f64();
-    let played = played.into_inner();
-    println!(
-        "{played} histories in {took:.1} s ({:.0} a second), {} requests, {} mishaps",
-        f64::from(u32::try_from(played).unwrap_or(u32::MAX)) / took,
-        requests.into_inner(),
-        mishaps.into_inner()
-    );
-    let failures = failures.into_inner().unwrap_or_default();
-    for (seed, why) in failures.iter().take(arguments.show) {
-        println!("make simulate SEED={seed}: {why}");
+    tally.print(arguments.show, began.elapsed().as_secs_f64())
+}
+
+/// What the histories of all threads came to.
+#[derive(Default)]
+struct Tally {
+    next: AtomicU64,
+    played: AtomicU64,
+    requests: AtomicU64,
+    mishaps: AtomicU64,
+    /// The first check that each seed failed.
+    failures: Mutex<BTreeMap<u64, String>>,
+}
+
+impl Tally {
+    /// Plays one history after the other, until all are played or the time is over.
+    fn play(&self, arguments: &Arguments, began: Moment) {
+        let limit = arguments.seconds.map(Duration::from_secs);
+        loop {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            let is_over = limit.is_some_and(|limit| began.elapsed() >= limit);
+            if number >= arguments.histories || is_over {
+                return;
+            }
+            let history = arguments.history(arguments.seed + number);
+            let outcome = play(&history);
+            if let Some(directory) = &arguments.stories {
+                let file = directory.join(format!("{}.txt", history.seed));
+                let story = outcome.story.join("\n");
+                if let Err(error) = doors::files::write(&file, story.as_bytes()) {
+                    println!("{}: {error}", file.display());
+                }
+            }
+            self.played.fetch_add(1, Ordering::Relaxed);
+            self.requests.fetch_add(outcome.requests, Ordering::Relaxed);
+            let met = u64::try_from(outcome.mishaps).unwrap_or_default();
+            self.mishaps.fetch_add(met, Ordering::Relaxed);
+            if arguments.first && !outcome.wrong.is_empty() {
+                self.next.store(arguments.histories, Ordering::Relaxed);
+            }
+            if let (Some(first), Ok(mut failures)) = (outcome.wrong.first(), self.failures.lock()) {
+                failures.insert(history.seed, first.clone());
+            }
+        }
     }
-    if failures.is_empty() {
-        return ExitCode::SUCCESS;
+
+    fn print(self, most: usize, seconds: f64) -> ExitCode {
+        let played = self.played.into_inner();
+        println!(
+            "{played} histories in {seconds:.1} s ({:.0} a second), {} requests, {} mishaps",
+            f64::from(u32::try_from(played).unwrap_or(u32::MAX)) / seconds,
+            self.requests.into_inner(),
+            self.mishaps.into_inner()
+        );
+        let failures = self.failures.into_inner().unwrap_or_default();
+        for (seed, why) in failures.iter().take(most) {
+            println!("make simulate SEED={seed}: {why}");
+        }
+        if failures.is_empty() {
+            return ExitCode::SUCCESS;
+        }
+        println!("{} histories failed", failures.len());
+        ExitCode::FAILURE
     }
-    println!("{} histories failed", failures.len());
-    ExitCode::FAILURE
 }
 
 fn one(history: &History, with_log: bool) -> ExitCode {

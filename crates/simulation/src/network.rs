@@ -19,7 +19,7 @@ use tfplugin::Boxed;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::history::{End, Mishap};
+use crate::history::{Becomes, End, Mishap};
 use crate::platform::Platform;
 
 /// The ends of the hosts to which a request may go, and whose secrets may go there.
@@ -322,23 +322,7 @@ impl Network {
                 (answer, false)
             }
             Some(Mishap::Field { nth, becomes }) => {
-                // Who reads a policy to write it back cannot tell that something of it was left out.
-                let is_whole = asked.path.ends_with(":getIamPolicy");
-                if asked.path.contains("/Microsoft.Databricks/workspaces/") {
-                    self.inner().mangled_a_workspace = true;
-                }
-                if ["/cryptoKeys/", "/keys/"]
-                    .iter()
-                    .any(|part| asked.path.contains(part))
-                {
-                    self.inner().mangled_a_key = true;
-                }
-                let mut answer = self.serve(asked, None).await;
-                if !is_whole && let Ok(mut json) = serde_json::from_str::<Json>(&answer.body) {
-                    becomes.of(&mut json, *nth);
-                    answer.body = json.to_string();
-                }
-                (answer, false)
+                (self.mangled(asked, *nth, *becomes).await, false)
             }
             Some(Mishap::Slow { seconds }) => {
                 tokio::time::sleep(Duration::from_secs(*seconds)).await;
@@ -358,12 +342,7 @@ impl Network {
                 (self.serve(asked, Some(&Effect::StaleRead)).await, false)
             }
             Some(Mishap::TokensEnd) => {
-                self.services.with(|world| {
-                    world.tokens.clear();
-                    world.google_tokens.clear();
-                    world.google_id_tokens.clear();
-                    world.now.azure.tokens.clear();
-                });
+                self.end_tokens();
                 (self.serve(asked, None).await, false)
             }
             Some(Mishap::Reverts { seconds }) => {
@@ -377,6 +356,34 @@ impl Network {
                 (self.serve(asked, Some(&effect)).await, false)
             }
         })
+    }
+
+    fn end_tokens(&self) {
+        self.services.with(|world| {
+            world.tokens.clear();
+            world.google_tokens.clear();
+            world.google_id_tokens.clear();
+            world.now.azure.tokens.clear();
+        });
+    }
+
+    /// An answer in which one field is gone, or of another form.
+    async fn mangled(&self, asked: Asked, nth: usize, becomes: Becomes) -> Answer {
+        // A client that reads a policy to write it back cannot tell that the answer left out something of it.
+        let is_whole = asked.path.ends_with(":getIamPolicy");
+        if asked.path.contains("/Microsoft.Databricks/workspaces/") {
+            self.inner().mangled_a_workspace = true;
+        }
+        let is_of_key = |part: &&str| asked.path.contains(*part);
+        if ["/cryptoKeys/", "/keys/"].iter().any(is_of_key) {
+            self.inner().mangled_a_key = true;
+        }
+        let mut answer = self.serve(asked, None).await;
+        if !is_whole && let Ok(mut json) = serde_json::from_str::<Json>(&answer.body) {
+            becomes.of(&mut json, nth);
+            answer.body = json.to_string();
+        }
+        answer
     }
 
     async fn carried(&self, request: Request) -> Result<Response, Failure> {

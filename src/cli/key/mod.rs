@@ -410,7 +410,7 @@ impl DisableArguments {
                     skip_hold: self.skip_hold,
                 };
                 let paste = |ids: &[String]| self.paste(key, found, ids);
-                consented(self.order(), status, found, consent, FLAGS, paste).err()
+                consented(self.order(), (status, found), consent, FLAGS, paste).err()
             }
             Err(_) if self.dry_run => None,
             Err(why) if !self.without_impact => Some(report::impact_unknown(&Trouble::of(why))),

@@ -90,23 +90,28 @@ pub struct Tokens {
     unreachable: Mutex<Option<(Instant, Error)>>,
 }
 
+/// How tokens are fetched.
+pub struct Fetching {
+    /// The client for the services that give tokens.
+    pub http: Http,
+    /// Who gives tokens of Google Cloud.
+    pub google: GoogleSource,
+    /// How long the provider tries to get a token; a minute at most.
+    pub patience: Duration,
+    /// Ends when Terraform wants to stop.
+    pub stop: CancellationToken,
+}
+
 impl Tokens {
-    /// Tokens of which none is fetched yet. `patience`: how long the provider tries to get one; a minute at most.
-    pub fn new(
-        http: Http,
-        site: Site,
-        credential: Credential,
-        google: GoogleSource,
-        patience: Duration,
-        stop: CancellationToken,
-    ) -> Self {
+    /// Nothing is fetched yet.
+    pub fn new(site: Site, credential: Credential, by: Fetching) -> Self {
         Self {
-            http,
+            http: by.http,
             site,
             credential,
-            google,
-            patience: patience.min(PATIENCE),
-            stop,
+            google: by.google,
+            patience: by.patience.min(PATIENCE),
+            stop: by.stop,
             current: Mutex::new(None),
             unreachable: Mutex::new(None),
         }

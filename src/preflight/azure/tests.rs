@@ -454,7 +454,7 @@ fn an_older_version_is_needed_as_long_as_its_feature_says() -> Outcome {
     let Fact::Known(mut newest) = facts.key else {
         return Err("no key".into());
     };
-    let at = |newest: &VaultKey, case, rotates| behind(case, &wanted, &own, newest, AT, rotates);
+    let at = |newest: &VaultKey, case, rotates| behind(case, &wanted, &own, (newest, AT), rotates);
     let one = at(&newest, ManagedServices, false).ok_or("not behind")?;
     let rows: [(&[UseCase], &[&str], &[&str]); 3] = [
         (
@@ -483,8 +483,8 @@ fn an_older_version_is_needed_as_long_as_its_feature_says() -> Outcome {
         assert!(!not.iter().any(|one| text.contains(one)), "{text}");
     }
     assert!(at(&newest, ManagedDisks, true).is_none());
-    assert!(behind(ManagedServices, &own, &own, &newest, AT, false).is_none());
-    // If the newest version cannot be used, the finding also says what would follow it.
+    assert!(behind(ManagedServices, &own, &own, (&newest, AT), false).is_none());
+    // A newest version that cannot be used is said also of what would follow it.
     newest.enabled = false;
     let unusable = at(&newest, ManagedDisks, true).ok_or("not behind")?;
     assert!(one.is_usable() && !unusable.is_usable());

@@ -18,13 +18,12 @@ pub struct Behind {
 }
 
 /// The versions, where a workspace has an older one than the newest. `wanted`: the key as it is configured; `attached`: as the workspace has
-/// it for a use case; `rotates`: whether managed disks are to follow new versions.
+/// it for a use case; `newest`: the newest version, and when it was read; `rotates`: whether managed disks are to follow new versions.
 pub fn behind(
     case: UseCase,
     wanted: &VaultKeyId,
     attached: &VaultKeyId,
-    newest: &VaultKey,
-    at: OffsetDateTime,
+    (newest, at): (&VaultKey, OffsetDateTime),
     rotates: bool,
 ) -> Option<Behind> {
     if wanted.version().is_some() || attached.version().is_none() || !attached.is_same_key(wanted) {

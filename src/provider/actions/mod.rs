@@ -105,7 +105,7 @@ async fn check(
         skip_hold: said.skip_hold,
     };
     let status = found.seen_in_use(status);
-    consented(order, &status, &found, consent, FLAGS, |ids| {
+    consented(order, (&status, &found), consent, FLAGS, |ids| {
         let ids: Vec<String> = ids.iter().map(|id| format!("\"{id}\"")).collect();
         format!("acknowledged_workspace_ids = [{}]", ids.join(", "))
     })

@@ -157,14 +157,14 @@ pub trait KeysInUse {
     /// What the proof finds for each check now, without waiting for a key policy.
     fn examine_now(&self, cases: &[KeyCheck]) -> impl Future<Output = Vec<Vec<Finding>>> + Send;
 
-    /// The same, where something that the proof rests on was read before `earliest`; `None` where nothing was.
+    /// What the proof finds for each check now, if it rests on a read from before `earliest`; `None` if every read is younger.
     fn examine_again(
         &self,
         cases: &[KeyCheck],
         earliest: Instant,
     ) -> impl Future<Output = Option<Vec<Vec<Finding>>>> + Send;
 
-    /// Effect: what was read of a key is not believed any more.
+    /// Effect: the next proof reads the key of a check again.
     fn forget(&self, case: &KeyCheck);
 }
 
@@ -259,8 +259,8 @@ async fn sent_and_watched<K: KeysInUse, P: Platform>(
     })
 }
 
-/// The keys whose proof does not hold any more. What it rests on may be from before another resource changed the key, or from before a long wait
-/// for the workspace: what is sent cannot always be taken back, so what is not young is read again.
+/// The keys whose proof no longer holds. The reads behind it may be older than a change of the key by somebody else, or than a long wait for the
+/// workspace. Nobody can undo every attach, so the provider reads again what is not young.
 async fn without_proof(reads: &impl KeysInUse, orders: &Orders) -> Vec<Key> {
     let Some(earliest) = Instant::now().checked_sub(LONGEST_HOLDING) else {
         return Vec::new();
@@ -276,7 +276,7 @@ async fn without_proof(reads: &impl KeysInUse, orders: &Orders) -> Vec<Key> {
     lost
 }
 
-/// Sends the keys that are missing, when the workspace can take them. Says whether anything was sent.
+/// Waits until the workspace can take the keys, and sends those that are missing. The flag says whether the platform may have accepted a request.
 async fn send<K: KeysInUse, P: Platform>(
     around: &Around<'_, K>,
     platform: &P,
@@ -405,8 +405,8 @@ async fn without_access(reads: &impl KeysInUse, keys: &[KeyCheck]) -> Vec<Key> {
     lost
 }
 
-/// Waits until the workspace is at rest with the wanted keys and has stayed so for the time that was ordered. `had_all`: whether it had them
-/// before; then it need not stay so.
+/// Waits until the workspace is at rest with the wanted keys and has kept them for the settle time. `had_all`: whether it had them before;
+/// then there is no settle time.
 async fn settled<K: KeysInUse, P: Platform>(
     around: &Around<'_, K>,
     platform: &P,
@@ -451,19 +451,19 @@ async fn settled<K: KeysInUse, P: Platform>(
     }
 }
 
-/// A workspace that takes keys, as it is watched.
+/// A workspace that takes keys, as the provider watches it.
 struct Settling<'a, K, P: Platform> {
     around: &'a Around<'a, K>,
     platform: &'a P,
     orders: &'a Orders,
     watch: Watch,
-    /// The workspace as it was seen last.
+    /// The workspace as the last read showed it.
     now: P::Workspace,
-    /// When the keys were sent.
+    /// When the provider sent the keys.
     sent: Instant,
     /// When the last look began.
     last: Instant,
-    /// How long the workspace has to keep them.
+    /// How long the workspace must keep them.
     hold: Duration,
     had_all: bool,
 }
@@ -509,7 +509,7 @@ impl<K: KeysInUse, P: Platform> Settling<'_, K, P> {
         }
     }
 
-    /// Does what follows: `None` where the workspace is to be looked at again, after a pause; otherwise whether it is there to stay.
+    /// Does what follows from a look: `None` after a pause, for the next look; otherwise whether the workspace keeps the keys.
     async fn step(&mut self, next: Next, at: Duration) -> Option<Result<(), End>> {
         let keys = self.see_keys(next).await;
         Some(match next {
@@ -520,7 +520,7 @@ impl<K: KeysInUse, P: Platform> Settling<'_, K, P> {
             Next::Again(wait) => {
                 match (pause(wait, self.around.stop).await, self.watch.arrived()) {
                     (Pause::Over, _) => return None,
-                    // The attach itself is done; that it stays is what the user does not want to wait for.
+                    // The attach is done; the user only does not want to wait until it is certain that the keys stay.
                     (Pause::Stopped, Some(arrived)) => {
                         let left = self.hold.saturating_sub(at.saturating_sub(arrived));
                         (self.around.warn)(interrupted(self.platform, left));
@@ -535,8 +535,8 @@ impl<K: KeysInUse, P: Platform> Settling<'_, K, P> {
         })
     }
 
-    /// The states of the keys, where the workspace is still as it is wanted. While they settle, reads are shared; what is said at the end
-    /// rests on a read after the end.
+    /// The states of the keys, while the workspace shows what is wanted. While the keys settle, bindings share reads; the last answer rests on a
+    /// read from after the settle time.
     async fn see_keys(&self, next: Next) -> KeysSeen {
         if self.hold.is_zero() || !matches!(next, Next::Done | Next::Again(_)) {
             return KeysSeen::default();

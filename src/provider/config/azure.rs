@@ -53,6 +53,7 @@ fn check_endpoints(value: &Value) -> Result<(), Problem> {
 }
 
 /// The attributes of the block.
+#[expect(clippy::too_many_lines, reason = "a table of attributes")]
 pub(super) fn attributes() -> Vec<Attribute> {
     let said = |name: &'static str, what: &str, variables: &str| {
         Attribute::string(name).describe(format!("{what} Default: {variables}."))

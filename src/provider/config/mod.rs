@@ -129,6 +129,7 @@ fn check_services(block: &str, services: &[&str], value: &Value) -> Result<(), P
 }
 
 /// The schema of the provider block.
+#[expect(clippy::too_many_lines, reason = "a table of attributes")]
 pub fn schema() -> Schema {
     Schema::new(
         "Customer-managed keys (CMK, \"bring your own key\") for Databricks workspaces on AWS, Google Cloud and Azure. Plan and apply prove from \

@@ -131,6 +131,7 @@ impl DataSource for RevocationImpactDataSource {
         "dbxcmk_revocation_impact".into()
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table of attributes")]
     fn schema(&self) -> Schema {
         let goes_on = vec![
             computed("what", "What goes on."),

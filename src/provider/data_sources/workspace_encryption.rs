@@ -73,6 +73,7 @@ impl DataSource for WorkspaceEncryptionDataSource {
         "dbxcmk_workspace_encryption".into()
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table of attributes")]
     fn schema(&self) -> Schema {
         let data = vec![
             Attribute::string("kind")

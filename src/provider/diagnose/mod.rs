@@ -94,6 +94,7 @@ pub fn unavailable(reason: &Unavailable) -> Diagnostic {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a table: what to say of each error")]
 fn auth(error: &AuthError) -> Diagnostic {
     let (summary, detail) = match error {
         AuthError::NoHost => (

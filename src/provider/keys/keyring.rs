@@ -2,8 +2,8 @@
 //! when the provider examines again before it refuses.
 //!
 //! **How old a read may be.** A plan rests on a read of its run. An apply rests on a read that began after the last write of this run to the key,
-//! and within the last minute; before a refusal stops it, what is older than the examination is read again; right before an attach is sent,
-//! what is older than a quarter of a minute is. [`Staged`] keeps the first two, [`examined`] the third, [`examined_again`] the last.
+//! and within the last minute. Before a refusal stops it, the provider reads again what is older than the examination; right before it sends an attach,
+//! what is older than a quarter of a minute. [`Staged`] keeps the first two sentences, [`examined`] and [`examined_again`] the third.
 //!
 //! [`Staged`]: crate::provider::cache::Staged
 

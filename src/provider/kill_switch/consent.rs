@@ -25,14 +25,13 @@ pub struct Flags {
     pub skip_hold: &'static str,
 }
 
-/// Refuses an order that the user has not confirmed: first the workspaces, then the former key, then the hold.
+/// Refuses an order that the user has not confirmed, by what is known of the key and of its users: first the workspaces, then the former key, then the hold.
 ///
 /// # Errors
 /// When a confirmation is missing, with the option to write.
 pub fn consented(
     order: KeyOperation,
-    status: &KeyStatus,
-    impact: &Impact,
+    (status, impact): (&KeyStatus, &Impact),
     consent: Consent<'_>,
     flags: Flags,
     how_to_paste: impl Fn(&[String]) -> String,
@@ -232,7 +231,9 @@ mod tests {
                 skip_hold,
             };
             let impact = found(users, former);
-            let why = consented(order, &status, &impact, consent, FLAGS, |ids| ids.join(" "));
+            let why = consented(order, (&status, &impact), consent, FLAGS, |ids| {
+                ids.join(" ")
+            });
             let why = why
                 .err()
                 .and_then(|why| why.into_iter().next())

@@ -4,6 +4,7 @@ use acceptance_tests::azure::{
     OWN_VAULT, ROLE, SECOND, first_version, managed_services, resources,
 };
 use acceptance_tests::harness::terraform::has;
+use acceptance_tests::hcl::Hcl as _;
 use acceptance_tests::stage::Stage;
 use dbxcmk_sandbox::azure::{
     DATABRICKS, HSM, POLICY_VAULT, TENANT, VERSION, key_id, vault_id, workspace_id,
@@ -37,7 +38,7 @@ fn a_versionless_identifier_pins_a_version() {
     assert_eq!(stage.arm_versions(), [VERSION, VERSION, VERSION]);
     // Named, the new version is set in place.
     let named = format!("{}/{SECOND}", key_id(OWN_VAULT));
-    let main = resources(OWN_VAULT).replace(
+    let main = resources(OWN_VAULT).but(
         &format!(
             "  azure = {{\n    key_vault_key_id = \"{}\"\n  }}",
             key_id(OWN_VAULT)
@@ -69,8 +70,8 @@ fn a_versionless_identifier_pins_a_version() {
 fn managed_disks_may_follow_by_themselves() {
     let stage = Stage::on_azure();
     let rotating = resources(OWN_VAULT)
-        .replace(&key_id(OWN_VAULT), &first_version(OWN_VAULT))
-        .replace(
+        .but(&key_id(OWN_VAULT), &first_version(OWN_VAULT))
+        .but(
             "  azure = {\n    workspace_resource_id = ",
             "  azure = {\n    rotate_managed_disks_to_latest_version = true\n    workspace_resource_id = ",
         );
@@ -89,7 +90,7 @@ fn managed_disks_may_follow_by_themselves() {
     });
     stage.workdir.empty_plan();
     // Turned off, it is one.
-    stage.configure_azure(&rotating.replace("latest_version = true", "latest_version = false"));
+    stage.configure_azure(&rotating.but("latest_version = true", "latest_version = false"));
     assert_eq!(stage.workdir.plan().actions(BINDING), "update");
     stage.workdir.apply();
     stage.workdir.empty_plan();
@@ -187,7 +188,7 @@ fn drift_is_put_back() {
 fn what_is_there_is_imported() {
     for vault in [OWN_VAULT, POLICY_VAULT] {
         let stage = Stage::on_azure();
-        let named = resources(vault).replace(
+        let named = resources(vault).but(
             &format!(
                 "  azure = {{\n    key_vault_key_id = \"{}\"\n  }}",
                 key_id(vault)
@@ -372,7 +373,7 @@ fn a_destroy_takes_only_what_was_given() {
     // The provider never touches a role assignment of others.
     let stage = Stage::on_azure();
     stage.assign(&vault_id(OWN_VAULT), ROLE, DATABRICKS);
-    stage.configure_azure(&policy.replace(POLICY_VAULT, OWN_VAULT));
+    stage.configure_azure(&policy.but(POLICY_VAULT, OWN_VAULT));
     stage.workdir.apply();
     stage.workdir.destroy();
     assert!(stage.can_use(OWN_VAULT, DATABRICKS));
@@ -416,11 +417,11 @@ fn a_workspace_is_bound_once() {
         .unwrap();
     let second = format!(
         "resource \"dbxcmk_workspace_binding\"{}",
-        binding.replace("\"prod\"", "\"again\"")
+        binding.but("\"prod\"", "\"again\"")
     );
     stage.configure_azure(&format!(
         "{twice}{}",
-        second.replace("/resourceGroups/", "/resourcegroups/")
+        second.but("/resourceGroups/", "/resourcegroups/")
     ));
     stage
         .workdir
@@ -436,8 +437,8 @@ fn equal_in_meaning_is_no_change() {
     stage.workdir.apply();
     stage.configure_azure(
         &resources(OWN_VAULT)
-            .replace("/resourceGroups/", "/resourcegroups/")
-            .replace("Microsoft.KeyVault/vaults", "microsoft.keyvault/vaults"),
+            .but("/resourceGroups/", "/resourcegroups/")
+            .but("Microsoft.KeyVault/vaults", "microsoft.keyvault/vaults"),
     );
     stage.workdir.empty_plan();
 }
@@ -508,7 +509,7 @@ resource "dbxcmk_key_policy" "old" {{
         vault_id(OWN_VAULT)
     );
     stage.allow_databricks(POLICY_VAULT);
-    let before = managed_services(&key_id(OWN_VAULT)).replace(
+    let before = managed_services(&key_id(OWN_VAULT)).but(
         "  settle_time",
         "  depends_on  = [dbxcmk_key_policy.old]\n  settle_time",
     );
@@ -556,7 +557,7 @@ fn two_policies_share_a_principal() {
     };
     let own = |name: &str, workspace: &str| policy(name, &key_id(OWN_VAULT), OWN_VAULT, workspace);
     let (first, second) = (own("a", &workspace_id()), own("b", SECOND_WORKSPACE));
-    let binding = managed_services(&key_id(OWN_VAULT)).replace(
+    let binding = managed_services(&key_id(OWN_VAULT)).but(
         "  settle_time",
         "  depends_on  = [dbxcmk_key_policy.a]\n  settle_time",
     );
@@ -579,8 +580,8 @@ fn two_policies_share_a_principal() {
     assert!(can(), "the workspace of the other one needs it");
     stage.workdir.empty_plan();
     let renamed = format!("{first}{binding}")
-        .replace("dbxcmk_key_policy\" \"a\"", "dbxcmk_key_policy\" \"c\"")
-        .replace("dbxcmk_key_policy.a", "dbxcmk_key_policy.c");
+        .but("dbxcmk_key_policy\" \"a\"", "dbxcmk_key_policy\" \"c\"")
+        .but("dbxcmk_key_policy.a", "dbxcmk_key_policy.c");
     stage.configure_azure(&renamed);
     stage.workdir.apply();
     assert!(can(), "another name");
@@ -601,7 +602,7 @@ fn two_policies_share_a_principal() {
     );
     // A user who agrees gets a warning.
     let head = "dbxcmk_key_policy\" \"c\" {";
-    stage.configure_azure(&renamed.replace(head, &format!("{head}\n  force_destroy = true")));
+    stage.configure_azure(&renamed.but(head, &format!("{head}\n  force_destroy = true")));
     stage
         .workdir
         .apply()
@@ -618,7 +619,7 @@ fn two_policies_share_a_principal() {
     let one = policy("a", &key, POLICY_VAULT, &workspace_id());
     let two = policy(
         "b",
-        &key.replace("/main", "/other"),
+        &key.but("/main", "/other"),
         POLICY_VAULT,
         &workspace_id(),
     );
@@ -724,7 +725,7 @@ fn the_disk_encryption_set_keeps_its_access() {
 #[test]
 fn workspaces_share_a_key_from_nothing() {
     let stage = Stage::on_azure();
-    let id = |name: &str| workspace_id().replace("lakehouse-azure", name);
+    let id = |name: &str| workspace_id().but("lakehouse-azure", name);
     stage.azure(|azure| {
         azure.add_workspace(&id("second"), 42);
         azure.add_workspace(&id("third"), 43);
@@ -735,7 +736,7 @@ fn workspaces_share_a_key_from_nothing() {
             .map(|name| format!("\"{}\"", id(name)))
             .collect();
         resources(OWN_VAULT)
-            .replace(
+            .but(
                 "  use_cases = [\"MANAGED_SERVICES\", \"MANAGED_DISKS\", \"STORAGE\"]\n  azure = {\n    key_vault_key_id      =",
                 &format!(
                     "  for_each  = toset([{}])\n  use_cases = [\"MANAGED_SERVICES\", \"MANAGED_DISKS\", \"STORAGE\"]\n  azure = {{\n    \
@@ -743,16 +744,16 @@ fn workspaces_share_a_key_from_nothing() {
                     ids.join(", ")
                 ),
             )
-            .replace(
+            .but(
                 "\"dbxcmk_workspace_binding\" \"prod\" {",
                 "\"dbxcmk_workspace_binding\" \"prod\" {\n  for_each = dbxcmk_key_policy.lakehouse",
             )
-            .replace(&format!("\"{}\"\n  }}", workspace_id()), "each.key\n  }")
-            .replace("\n  depends_on = [dbxcmk_key_policy.lakehouse]", "")
+            .but(&format!("\"{}\"\n  }}", workspace_id()), "each.key\n  }")
+            .but("\n  depends_on = [dbxcmk_key_policy.lakehouse]", "")
     };
     let depends = "\"dbxcmk_key_configuration\" \"lakehouse\" {\n  depends_on = [dbxcmk_key_policy.lakehouse]";
     let of =
-        |names: &[&str]| of(names).replace("\"dbxcmk_key_configuration\" \"lakehouse\" {", depends);
+        |names: &[&str]| of(names).but("\"dbxcmk_key_configuration\" \"lakehouse\" {", depends);
     stage.configure_azure(&of(&["lakehouse-azure", "second"]));
     stage.workdir.apply();
     stage.workdir.empty_plan();
@@ -779,9 +780,9 @@ fn workspaces_share_a_key_from_nothing() {
 #[test]
 fn the_policy_of_another_workspace_does_not_speak_for_a_binding() {
     let stage = Stage::on_azure();
-    let second = workspace_id().replace("lakehouse-azure", "second");
+    let second = workspace_id().but("lakehouse-azure", "second");
     stage.azure(|azure| azure.add_workspace(&second, 42));
-    let first = resources(OWN_VAULT).replace("\n  depends_on = [dbxcmk_key_policy.lakehouse]", "");
+    let first = resources(OWN_VAULT).but("\n  depends_on = [dbxcmk_key_policy.lakehouse]", "");
     let (policy, rest) = first
         .split_once("\nresource \"dbxcmk_key_configuration\"")
         .unwrap();
@@ -789,9 +790,9 @@ fn the_policy_of_another_workspace_does_not_speak_for_a_binding() {
         .split_once("\nresource \"dbxcmk_workspace_binding\"")
         .unwrap();
     let other = format!("{policy}\nresource \"dbxcmk_workspace_binding\"{binding}")
-        .replace("\"lakehouse\" {", "\"other\" {")
-        .replace("\"prod\"", "\"other\"")
-        .replace(&workspace_id(), &second)
+        .but("\"lakehouse\" {", "\"other\" {")
+        .but("\"prod\"", "\"other\"")
+        .but(&workspace_id(), &second)
         .replacen("{", "{\n  depends_on = [dbxcmk_workspace_binding.prod]", 1);
     stage.configure_azure(&format!("{first}{other}"));
     stage.workdir.plan();
@@ -805,7 +806,7 @@ fn a_key_in_another_case_is_the_same_key() {
     let stage = Stage::on_azure();
     let (lower, upper) = (
         key_id(OWN_VAULT),
-        key_id(OWN_VAULT).replace("/keys/main", "/keys/MAIN"),
+        key_id(OWN_VAULT).but("/keys/main", "/keys/MAIN"),
     );
     let (policy, rest) = resources(OWN_VAULT)
         .split_once("\nresource \"dbxcmk_key_configuration\"")
@@ -814,8 +815,8 @@ fn a_key_in_another_case_is_the_same_key() {
     let mixed = |of_policy: &str, of_rest: &str| {
         format!(
             "{}\nresource \"dbxcmk_key_configuration\"{}",
-            policy.replace(&lower, of_policy),
-            rest.replace(&lower, of_rest)
+            policy.but(&lower, of_policy),
+            rest.but(&lower, of_rest)
         )
     };
     stage.configure_azure(&mixed(&upper, &lower));

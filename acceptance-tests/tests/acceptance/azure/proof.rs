@@ -1,6 +1,7 @@
 //! What is refused before it happens, and what is only said.
 
 use acceptance_tests::azure::{OWN_VAULT, ROLE, first_version, managed_services, resources};
+use acceptance_tests::hcl::Hcl as _;
 use acceptance_tests::stage::{Stage, between};
 use dbxcmk_sandbox::azure::{DATABRICKS, POLICY_VAULT, key_id, vault_id, workspace_id};
 use serde_json::{Value as Json, json};
@@ -34,7 +35,7 @@ fn what_is_wrong_offline_is_said_at_validate() {
             "is not that of a vault",
         ),
         (
-            configuration(&azure(&key.replace("/keys/", "/secrets/")), services),
+            configuration(&azure(&key.but("/keys/", "/secrets/")), services),
             "Invalid key identifier",
             "one of the secrets",
         ),
@@ -564,7 +565,7 @@ fn slips_are_refused_at_plan() {
         ),
         (
             "",
-            policy(&vault.replace("/lakehouse/", "/elsewhere/"), ""),
+            policy(&vault.but("/lakehouse/", "/elsewhere/"), ""),
             "The vault of the key does not exist",
             "az resource list",
         ),
@@ -618,11 +619,11 @@ fn a_vault_without_purge_protection_is_pointed_out() {
         "{}",
         warning.detail
     );
-    let silenced = managed_services(&key_id(OWN_VAULT)).replace(
+    let silenced = managed_services(&key_id(OWN_VAULT)).but(
         "use_cases = [\"MANAGED_SERVICES\"]",
         "use_cases = [\"MANAGED_SERVICES\"]\n  ignore_findings = [\"azure-vault-unprotected\"]",
     );
-    let silenced = silenced.replace(
+    let silenced = silenced.but(
         "settle_time",
         "ignore_findings = [\"azure-vault-unprotected\"]\n  settle_time",
     );
@@ -634,12 +635,12 @@ fn a_vault_without_purge_protection_is_pointed_out() {
 #[test]
 fn what_azure_refuses_itself_is_explained() {
     let stage = Stage::on_azure();
-    stage.configure_azure(&managed_services(&key_id(OWN_VAULT)).replace(
+    stage.configure_azure(&managed_services(&key_id(OWN_VAULT)).but(
         "settle_time",
         "timeouts = { create = \"20s\" }\n  settle_time",
     ));
     let main = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
-    stage.workdir.configuration(&main.replace(
+    stage.workdir.configuration(&main.but(
         "provider \"dbxcmk\" {",
         "provider \"dbxcmk\" {\n  preflight = \"warn\"",
     ));
@@ -666,7 +667,7 @@ fn what_another_provider_grants_in_between_is_seen() {
         let stage = Stage::on_azure();
         let id =
             "replace(terraform_data.between.id, \"/^.*$/\", dbxcmk_key_configuration.lakehouse.id)";
-        let binding = managed_services(&key_id(vault)).replace(
+        let binding = managed_services(&key_id(vault)).but(
             "= dbxcmk_key_configuration.lakehouse.id",
             &format!("= {id}"),
         );

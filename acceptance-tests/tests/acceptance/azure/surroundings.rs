@@ -2,6 +2,7 @@
 //! endpoints, data sources, unknown values.
 
 use acceptance_tests::azure::{OWN_VAULT, managed_services, resources};
+use acceptance_tests::hcl::Hcl as _;
 use acceptance_tests::stage::Stage;
 use dbxcmk_sandbox::azure::{POLICY_VAULT, VERSION, key_id, vault_id, workspace_id};
 use dbxcmk_sandbox::identities::{GITHUB_REQUEST_TOKEN, OIDC_TOKEN};
@@ -258,7 +259,7 @@ fn encryption_is_a_data_source() {
 #[test]
 fn what_is_not_known_yet_is_proven_at_apply() {
     let stage = Stage::on_azure();
-    let unknown = resources(OWN_VAULT).replace(
+    let unknown = resources(OWN_VAULT).but(
         &format!("\"{}\"", key_id(OWN_VAULT)),
         "terraform_data.key.output",
     );

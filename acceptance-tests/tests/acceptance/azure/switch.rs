@@ -5,12 +5,13 @@ use std::process::{Command, Stdio};
 use acceptance_tests::azure::{OWN_VAULT, SECOND, resources};
 use acceptance_tests::harness::providers::provider_binary;
 use acceptance_tests::harness::terraform::has;
+use acceptance_tests::hcl::Hcl as _;
 use acceptance_tests::stage::Stage;
 use dbxcmk_sandbox::azure::{HSM, WORKSPACE, key_id, workspace_id};
 use dbxcmk_sandbox::faults::{Effect, Fault};
 use serde_json::{Value as Json, json};
 
-use crate::switch::came_to;
+use crate::commands::came_to;
 
 fn command(stage: &Stage, arguments: &[&str]) -> Command {
     let url = stage.sandbox.azure_url();
@@ -401,7 +402,7 @@ fn the_impact_is_a_data_source_and_the_switch_an_action() {
         ),
         action("dbxcmk_restore_key", ""),
     );
-    stage.configure_azure(&all.replace("[ID]", "[\"999\"]"));
+    stage.configure_azure(&all.but("[ID]", "[\"999\"]"));
     let run = stage.workdir.run(&[
         "apply",
         "-json",
@@ -410,7 +411,7 @@ fn the_impact_is_a_data_source_and_the_switch_an_action() {
     ]);
     assert!(!run.success);
     run.error("The acknowledgement does not name exactly what stops");
-    stage.configure_azure(&all.replace("[ID]", &format!("[\"{}\"]", workspace_id())));
+    stage.configure_azure(&all.but("[ID]", &format!("[\"{}\"]", workspace_id())));
     let invoke = |kind: &str| {
         let run = stage.workdir.run(&[
             "apply",

@@ -1,6 +1,7 @@
 //! What goes wrong on the way: faults, interruptions, late reads, others who change the same things, and secrets.
 
 use acceptance_tests::azure::{OWN_VAULT, managed_services, resources};
+use acceptance_tests::hcl::Hcl as _;
 use acceptance_tests::stage::Stage;
 use dbxcmk_sandbox::azure::{DATABRICKS, POLICY_VAULT, SECRET, VERSION, key_id, vault_id};
 use dbxcmk_sandbox::faults::{Effect, Fault};
@@ -185,7 +186,7 @@ fn what_fails_is_explained_and_nothing_is_lost() {
 fn an_update_that_does_not_stay_is_noticed() {
     let stage = Stage::on_azure();
     stage.allow_databricks(OWN_VAULT);
-    stage.configure_azure(&managed_services(&key_id(OWN_VAULT)).replace("\"0s\"", "\"5s\""));
+    stage.configure_azure(&managed_services(&key_id(OWN_VAULT)).but("\"0s\"", "\"5s\""));
     stage.sandbox.inject(Fault::new(
         "PUT /arm/ workspaces",
         Effect::RevertAfter { milliseconds: 1500 },
@@ -208,7 +209,7 @@ fn running_compute_is_explained() {
     });
     stage.new_version(OWN_VAULT, acceptance_tests::azure::SECOND);
     let second = format!("{}/{}", key_id(OWN_VAULT), acceptance_tests::azure::SECOND);
-    let main = resources(OWN_VAULT).replace(
+    let main = resources(OWN_VAULT).but(
         &format!(
             "  azure = {{\n    key_vault_key_id = \"{}\"\n  }}",
             key_id(OWN_VAULT)

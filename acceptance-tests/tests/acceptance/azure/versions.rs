@@ -2,6 +2,7 @@
 
 use acceptance_tests::azure::{OWN_VAULT, SECOND, first_version, managed_services, resources};
 use acceptance_tests::harness::Run;
+use acceptance_tests::hcl::Hcl as _;
 use acceptance_tests::stage::Stage;
 use dbxcmk_sandbox::azure::{VERSION, key_id, workspace_id};
 use serde_json::{Value as Json, json};
@@ -140,7 +141,7 @@ fn a_key_that_is_lost_while_it_settles_ends_the_wait() {
     for (change, words) in rows {
         let stage = Stage::on_azure();
         stage.allow_databricks(OWN_VAULT);
-        stage.configure_azure(&managed_services(&key_id(OWN_VAULT)).replace(
+        stage.configure_azure(&managed_services(&key_id(OWN_VAULT)).but(
             "settle_time                           = \"0s\"",
             "settle_time = \"4s\"",
         ));
@@ -255,25 +256,25 @@ fn a_closed_vault_serves() {
 #[test]
 fn another_way_of_writing_is_no_change_and_nothing_waits_in_vain() {
     let stage = Stage::on_azure();
-    let main = resources(OWN_VAULT).replace("  depends_on = [dbxcmk_key_policy.lakehouse]\n", "");
+    let main = resources(OWN_VAULT).but("  depends_on = [dbxcmk_key_policy.lakehouse]\n", "");
     stage.configure_azure(&main);
     stage.workdir.apply();
     assert_eq!(stage.arm_versions(), [VERSION, VERSION, VERSION]);
     let key = key_id(OWN_VAULT);
     for other in [
         format!("{key}/"),
-        key.replace(".net/", ".net:443/"),
-        key.replace("acme", "ACME"),
+        key.but(".net/", ".net:443/"),
+        key.but("acme", "ACME"),
     ] {
-        stage.configure_azure(&main.replace(&key, &other));
+        stage.configure_azure(&main.but(&key, &other));
         stage.workdir.empty_plan();
     }
-    stage.configure_azure(&main.replace("resourceGroups", "resourcegroups"));
+    stage.configure_azure(&main.but("resourceGroups", "resourcegroups"));
     stage.workdir.empty_plan();
     // As `az` and the portal write it.
     stage.workdir.forget(BINDING);
     stage.configure_azure(&main);
-    let lower = workspace_id().replace("resourceGroups", "resourcegroups");
+    let lower = workspace_id().but("resourceGroups", "resourcegroups");
     stage.workdir.import(BINDING, &lower);
     stage.workdir.plan();
     stage.workdir.apply();
@@ -288,14 +289,14 @@ fn a_new_version_reaches_what_refers_to_the_policy() {
     let (first, rest) = main
         .split_once("resource \"dbxcmk_key_configuration\"")
         .unwrap();
-    let rest = rest.replace(
+    let rest = rest.but(
         &format!("\"{}\"", key_id(OWN_VAULT)),
         "dbxcmk_key_policy.lakehouse.azure.key_vault_key_id",
     );
     let with = |key: &str| {
         format!(
             "{}resource \"dbxcmk_key_configuration\"{rest}",
-            first.replace(&key_id(OWN_VAULT), key)
+            first.but(&key_id(OWN_VAULT), key)
         )
     };
     stage.configure_azure(&with(&first_version(OWN_VAULT)));

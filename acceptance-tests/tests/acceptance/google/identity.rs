@@ -1,6 +1,7 @@
 //! Which identity calls Google Cloud, and which one calls Databricks on Google Cloud: every way.
 
 use acceptance_tests::google::{KEY, resources};
+use acceptance_tests::hcl::Hcl as _;
 use acceptance_tests::stage::{HEAD, Stage};
 use dbxcmk_sandbox::faults::{Effect, Fault};
 use dbxcmk_sandbox::gcp;
@@ -24,7 +25,7 @@ fn works(stage: &Stage) {
 
 /// The configuration with a `gcp` block in the provider.
 fn with_block(stage: &Stage, block: &str) {
-    let head = HEAD.replace(
+    let head = HEAD.but(
         "provider \"dbxcmk\" {}",
         &format!("provider \"dbxcmk\" {{\n  gcp = {{\n{block}\n  }}\n}}"),
     );
@@ -78,7 +79,7 @@ fn an_identity_in_the_block_goes_along_by_itself() {
     let granting = format!(
         "\nresource \"dbxcmk_key_configuration\" \"x\" {{\n  use_cases = [\"STORAGE\"]\n  gcp = {{\n    kms_key_id = \"{KEY}\"\n  }}\n}}\n"
     );
-    let head = HEAD.replace(
+    let head = HEAD.but(
         "provider \"dbxcmk\" {}",
         &format!("provider \"dbxcmk\" {{\n  gcp = {{\n{block}\n  }}\n}}"),
     );
@@ -118,7 +119,7 @@ fn an_access_token_in_the_block() {
 #[test]
 fn the_metadata_server_of_a_machine() {
     let mut stage = stage();
-    let host = stage.sandbox.url().replace("http://", "");
+    let host = stage.sandbox.url().but("http://", "");
     stage.workdir.set("GCE_METADATA_HOST", &host);
     works(&stage);
 }

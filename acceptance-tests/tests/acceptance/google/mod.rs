@@ -1,6 +1,7 @@
 //! Google Cloud: from nothing to a workspace that uses a key of Cloud KMS, and back.
 
 use acceptance_tests::google::{COMPUTE, KEY, ROLE, STORAGE, resources};
+use acceptance_tests::hcl::Hcl as _;
 use acceptance_tests::stage::Stage;
 use dbxcmk_sandbox::gcp;
 use serde_json::Value as Json;
@@ -149,27 +150,27 @@ fn what_is_wrong_offline_is_said_at_validate() {
         "databricks_service_accounts = [\"db-1@prod-gcp-us-east4.iam.gserviceaccount.com\"]";
     let rows = [
         (
-            configuration("", "MANAGED_SERVICES").replace("us-east4", "global"),
+            configuration("", "MANAGED_SERVICES").but("us-east4", "global"),
             "The Cloud KMS key is not in a region",
             "the location `global`",
         ),
         (
-            configuration("", "MANAGED_SERVICES").replace("us-east4", "europe"),
+            configuration("", "MANAGED_SERVICES").but("us-east4", "europe"),
             "The Cloud KMS key is not in a region",
             "the location `europe`",
         ),
         (
-            configuration("", "MANAGED_SERVICES").replace("/main", "/main/cryptoKeyVersions/1"),
+            configuration("", "MANAGED_SERVICES").but("/main", "/main/cryptoKeyVersions/1"),
             "Invalid key name",
             "without `/cryptoKeyVersions/",
         ),
         (
-            configuration("", "MANAGED_SERVICES").replace(KEY, "arn:aws:kms:x"),
+            configuration("", "MANAGED_SERVICES").but(KEY, "arn:aws:kms:x"),
             "Invalid key name",
             "expected projects/PROJECT/",
         ),
         (
-            configuration("", "MANAGED_SERVICES").replace(
+            configuration("", "MANAGED_SERVICES").but(
                 "  gcp = {",
                 "  aws = {\n    key_arn = \"arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab\"\n  }\n  gcp = {",
             ),
@@ -183,7 +184,7 @@ fn what_is_wrong_offline_is_said_at_validate() {
             "gcloud projects describe",
         ),
         (
-            policy(&format!("{key}\n{}", accounts.replace("db-1", "serviceAccount:db-1")), ""),
+            policy(&format!("{key}\n{}", accounts.but("db-1", "serviceAccount:db-1")), ""),
             "Invalid service account",
             "leave `serviceAccount:` out",
         ),
@@ -368,7 +369,7 @@ fn a_configuration_of_databricks_own_provider_is_moved() {
         }],
     });
     stage.workdir.write("terraform.tfstate", &state.to_string());
-    crate::adoption::stand_in_for_databricks(&stage);
+    crate::aws::adoption::stand_in_for_databricks(&stage);
     stage.workdir.write(
         "moved.tf",
         "moved {\n  from = databricks_mws_customer_managed_keys.old\n  to   = dbxcmk_key_configuration.lakehouse\n}\n",
@@ -391,23 +392,23 @@ fn keys_are_rotated_as_the_platform_allows() {
     });
     assert_eq!(stage.workdir.empty_plan().warnings(), Vec::<&str>::new());
 
-    let second = KEY.replace("/main", "/second");
+    let second = KEY.but("/main", "/second");
     stage.google(|google| {
         let key = google.keys[KEY].clone();
         google.keys.insert(second.clone(), key);
     });
     let more = resources()
-        .replace("\"lakehouse\" {", "\"second\" {")
-        .replace(".lakehouse.", ".second.")
-        .replace(KEY, &second);
+        .but("\"lakehouse\" {", "\"second\" {")
+        .but(".lakehouse.", ".second.")
+        .but(KEY, &second);
     let (more, _) = more
         .split_once("resource \"dbxcmk_workspace_binding\"")
         .unwrap();
-    let rotated = format!("{}{more}", resources()).replace(
+    let rotated = format!("{}{more}", resources()).but(
         "managed_services_key_configuration_id = dbxcmk_key_configuration.lakehouse.id",
         "managed_services_key_configuration_id = dbxcmk_key_configuration.second.id",
     );
-    let rotated = rotated.replace(
+    let rotated = rotated.but(
         "depends_on = [dbxcmk_key_policy.lakehouse]",
         "depends_on = [dbxcmk_key_policy.lakehouse, dbxcmk_key_policy.second]",
     );
@@ -423,7 +424,7 @@ fn keys_are_rotated_as_the_platform_allows() {
         stage.workspace_field(gcp::WORKSPACE, "managed_services_customer_managed_key_id"),
         Json::from(id)
     );
-    stage.configure(&rotated.replace(
+    stage.configure(&rotated.but(
         "storage_key_configuration_id          = dbxcmk_key_configuration.lakehouse.id",
         "storage_key_configuration_id          = dbxcmk_key_configuration.second.id",
     ));

@@ -1,6 +1,7 @@
 //! The IAM policy of a key: only what is ours changes, even if others write at the same time.
 
 use acceptance_tests::google::{COMPUTE, KEY, ROLE, STORAGE, resources};
+use acceptance_tests::hcl::Hcl as _;
 use acceptance_tests::stage::Stage;
 use dbxcmk_sandbox::faults::{Effect, Fault};
 use dbxcmk_sandbox::gcp;
@@ -217,7 +218,7 @@ fn members_that_workspaces_need_stay() {
     let stage = Stage::on_google();
     stage.configure(&resources());
     stage.workdir.apply();
-    let without_agents = resources().replace("workspace_project_number    = \"123456789012\"", "");
+    let without_agents = resources().but("workspace_project_number    = \"123456789012\"", "");
     stage.configure(&without_agents);
     let run = stage.workdir.refused_plan();
     let error = run.error("Workspaces need these members of the key's IAM policy");
@@ -228,7 +229,7 @@ fn members_that_workspaces_need_stay() {
         "{}",
         error.detail
     );
-    let forced = without_agents.replace(
+    let forced = without_agents.but(
         "resource \"dbxcmk_key_policy\" \"lakehouse\" {",
         "resource \"dbxcmk_key_policy\" \"lakehouse\" {\n  force_destroy = true",
     );
@@ -299,7 +300,7 @@ fn a_failed_change_forgets_nobody() {
     };
     let other = "serviceAccount:db-2@prod-gcp-us-east4.iam.gserviceaccount.com".to_owned();
     let one = policy(BOTH, "force_destroy = true");
-    let two = one.replace(
+    let two = one.but(
         "[\"db-1@prod-gcp-us-east4.iam.gserviceaccount.com\"]",
         "[\"db-1@prod-gcp-us-east4.iam.gserviceaccount.com\", \"db-2@prod-gcp-us-east4.iam.gserviceaccount.com\"]",
     );
@@ -437,18 +438,18 @@ fn what_others_want_stays() {
     let sets = || stage.asked("setIamPolicy").len();
     let set = sets();
     let renamed = resources()
-        .replace(
+        .but(
             "dbxcmk_key_policy\" \"lakehouse\"",
             "dbxcmk_key_policy\" \"renamed\"",
         )
-        .replace("dbxcmk_key_policy.lakehouse", "dbxcmk_key_policy.renamed");
+        .but("dbxcmk_key_policy.lakehouse", "dbxcmk_key_policy.renamed");
     stage.configure(&renamed);
     stage.workdir.apply();
     assert_eq!((stage.members(KEY, ROLE), sets()), (before.clone(), set));
     stage.workdir.empty_plan();
     let twin = "\nresource \"dbxcmk_key_policy\" \"twin\" {\n  use_cases = [\"STORAGE\"]\n  gcp = {\n    kms_key_id = KEY\n    \
                 workspace_project_number = \"123456789012\"\n  }\n}\n"
-        .replace("KEY", &format!("\"{KEY}\""));
+        .but("KEY", &format!("\"{KEY}\""));
     stage.configure(&format!("{renamed}{twin}"));
     stage.workdir.apply();
     stage.configure(&renamed);
@@ -537,7 +538,7 @@ fn what_others_want_stays() {
             .fields
             .insert("bindings".to_owned(), live["bindings"].clone());
     });
-    let forced = renamed.replace(head, &format!("{head}\n  force_destroy = true"));
+    let forced = renamed.but(head, &format!("{head}\n  force_destroy = true"));
     stage.configure(&forced);
     let run = stage.workdir.apply();
     run.warning("Workspaces can lose access to the key lakehouse/cryptoKeys/main");
@@ -551,5 +552,5 @@ fn what_others_want_stays() {
 fn without_policy(all: &str) -> String {
     let (first, rest) = all.split_once("resource \"dbxcmk_key_policy\"").unwrap();
     let (_, rest) = rest.split_once("\nresource ").unwrap();
-    format!("{first}resource {rest}").replace("  depends_on = [dbxcmk_key_policy.renamed]\n", "")
+    format!("{first}resource {rest}").but("  depends_on = [dbxcmk_key_policy.renamed]\n", "")
 }

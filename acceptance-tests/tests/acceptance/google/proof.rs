@@ -1,6 +1,7 @@
 //! What the proof of a binding finds on a key of Cloud KMS, each thing with a real Terraform.
 
 use acceptance_tests::google::{COMPUTE, KEY, ROLE, STORAGE};
+use acceptance_tests::hcl::Hcl as _;
 use acceptance_tests::stage::{Stage, between};
 use dbxcmk_sandbox::gcp::{self, CryptoKey, Version};
 use serde_json::{Value as Json, json};
@@ -403,7 +404,7 @@ fn a_deny_policy_is_enforced() {
     let block = "provider \"dbxcmk\" {\n  preflight = \"warn\"\n}";
     stage
         .workdir
-        .configuration(&text.replace("provider \"dbxcmk\" {}", block));
+        .configuration(&text.but("provider \"dbxcmk\" {}", block));
     let run = stage.workdir.failed_apply();
     assert!(run.shown().contains("useToEncrypt"), "{}", run.shown());
 }
@@ -495,7 +496,7 @@ fn key_and_workspace_have_to_fit() {
         run.shown()
     );
     let text = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
-    stage.workdir.configuration(&text.replace(
+    stage.workdir.configuration(&text.but(
         &gcp::WORKSPACE.to_string(),
         &dbxcmk_sandbox::WORKSPACE.to_string(),
     ));

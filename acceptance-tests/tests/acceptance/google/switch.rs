@@ -10,7 +10,7 @@ use dbxcmk_sandbox::faults::{Effect, Fault};
 use dbxcmk_sandbox::gcp::Version;
 use serde_json::{Value as Json, json};
 
-use crate::switch::{agrees_with_the_plan, came_to, interrupted};
+use crate::commands::{agrees_with_the_plan, came_to, interrupted};
 
 fn command(stage: &Stage, arguments: &[&str]) -> Command {
     let mut command = Command::new(provider_binary());

@@ -151,35 +151,17 @@ impl<'a> Reader<'a> {
             Type::List(element) | Type::Set(element) => {
                 let marker = self.marker()?;
                 let length = self.array_length(marker, ty)?;
-                // Never allocate by a declared length: every element is at least one byte.
-                let mut elements = Vec::with_capacity(length.min(self.bytes.len()));
-                for index in 0..length {
-                    let step = || Step::Index(i64::try_from(index).unwrap_or(i64::MAX));
-                    elements.push(
-                        self.value(element, depth + 1)
-                            .map_err(|error| error.within(step()))?,
-                    );
-                }
-                Ok(Value::List(elements).canonical(ty))
+                let types = std::iter::repeat_n(element.as_ref(), length);
+                Ok(self.elements(types, depth)?.canonical(ty))
             }
             Type::Tuple(types) => {
                 let marker = self.marker()?;
                 let length = self.array_length(marker, ty)?;
                 if length != types.len() {
-                    return Err(mismatch(
-                        ty,
-                        format!("{length} elements instead of {}", types.len()),
-                    ));
+                    let found = format!("{length} elements instead of {}", types.len());
+                    return Err(mismatch(ty, found));
                 }
-                let mut elements = Vec::with_capacity(types.len());
-                for (index, element) in types.iter().enumerate() {
-                    let step = || Step::Index(i64::try_from(index).unwrap_or(i64::MAX));
-                    elements.push(
-                        self.value(element, depth + 1)
-                            .map_err(|error| error.within(step()))?,
-                    );
-                }
-                Ok(Value::List(elements))
+                self.elements(types.iter(), depth)
             }
             Type::Map(element) => self.entries(ty, |reader, key| {
                 reader
@@ -206,6 +188,21 @@ impl<'a> Reader<'a> {
                 }
             }
         }
+    }
+
+    fn elements<'t>(
+        &mut self,
+        types: impl ExactSizeIterator<Item = &'t Type>,
+        depth: usize,
+    ) -> Result<Value, CodecError> {
+        // Never allocate by a declared length: every element is at least one byte.
+        let mut elements = Vec::with_capacity(types.len().min(self.bytes.len()));
+        for (index, ty) in types.enumerate() {
+            let step = || Step::Index(i64::try_from(index).unwrap_or(i64::MAX));
+            let element = self.value(ty, depth + 1);
+            elements.push(element.map_err(|error| error.within(step()))?);
+        }
+        Ok(Value::List(elements))
     }
 
     fn entries(

@@ -199,38 +199,27 @@ impl<P: Provider> Inner<P> {
             let wrong = one.erased.problems(&one.schema).into_iter();
             problems.extend(wrong.map(|what| format!("The resource `{name}`: {what}.")));
         }
-        let schemas = [("provider", "", &provider)].into_iter();
-        let schemas = schemas
-            .chain(
-                resources
-                    .iter()
-                    .map(|(name, one)| ("resource", name.as_str(), &one.schema)),
-            )
-            .chain(
-                data_sources
-                    .iter()
-                    .map(|(name, one)| ("data source", name.as_str(), &one.schema)),
-            )
-            .chain(
-                ephemeral
-                    .iter()
-                    .map(|(name, one)| ("ephemeral resource", name.as_str(), &one.schema)),
-            )
-            .chain(
-                lists
-                    .iter()
-                    .map(|(name, one)| ("list resource", name.as_str(), &one.schema)),
-            )
-            .chain(
-                actions
-                    .iter()
-                    .map(|(name, one)| ("action", name.as_str(), &one.schema)),
-            );
-        for (kind, name, schema) in schemas {
+        let mut judge = |kind: &str, name: &str, schema: &Described| {
             let wrong = schema.problems(kind == "resource").into_iter();
             problems
                 .extend(wrong.map(|what| format!("The schema of the {kind} `{name}`: {what}.")));
-        }
+        };
+        judge("provider", "", &provider);
+        resources
+            .iter()
+            .for_each(|(name, one)| judge("resource", name, &one.schema));
+        data_sources
+            .iter()
+            .for_each(|(name, one)| judge("data source", name, &one.schema));
+        ephemeral
+            .iter()
+            .for_each(|(name, one)| judge("ephemeral resource", name, &one.schema));
+        lists
+            .iter()
+            .for_each(|(name, one)| judge("list resource", name, &one.schema));
+        actions
+            .iter()
+            .for_each(|(name, one)| judge("action", name, &one.schema));
         Catalogue {
             provider,
             meta: self.provider.meta().map(Into::into),

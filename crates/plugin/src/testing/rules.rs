@@ -71,7 +71,7 @@ pub(super) fn promises(
             Shown::Whole
         };
         match &attribute.kind {
-            Kind::Value(ty) => value(ty, before, after, &path, shown, broken),
+            Kind::Value(ty) => value(ty, (before, after), &path, shown, broken),
             Kind::Nested(Nesting::Single, inner) => promises(inner, before, after, &path, broken),
             Kind::Nested(Nesting::Map, inner) => {
                 elements_of_map(inner, before, after, &path, broken);
@@ -82,7 +82,7 @@ pub(super) fn promises(
                     Nesting::Set => Type::set(ty),
                     _ => Type::list(ty),
                 };
-                value(&ty, before, after, &path, shown, broken);
+                value(&ty, (before, after), &path, shown, broken);
             }
         }
     }
@@ -115,8 +115,7 @@ enum Shown {
 
 fn value(
     ty: &Type,
-    planned: &Value,
-    actual: &Value,
+    (planned, actual): (&Value, &Value),
     path: &Path,
     shown: Shown,
     broken: &mut Vec<String>,
@@ -140,7 +139,7 @@ fn value(
                 return broken.push(format!("{path}: has {} elements now", after.len()));
             }
             for (index, (before, after)) in before.iter().zip(after).enumerate() {
-                value(element, before, after, &path.index(index), shown, broken);
+                value(element, (before, after), &path.index(index), shown, broken);
             }
         }
         (Value::Map(before), Value::Map(after), _) => {
@@ -155,7 +154,7 @@ fn value(
                     }
                     _ => &Type::Dynamic,
                 };
-                value(ty, before, actual.get(key), &path.key(key), shown, broken);
+                value(ty, (before, actual.get(key)), &path.key(key), shown, broken);
             }
         }
         (before, after, _) if before == after => {}

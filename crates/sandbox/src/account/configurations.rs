@@ -92,6 +92,33 @@ fn cases_of(body: &Json) -> Result<&Vec<Json>, Answer> {
     }
 }
 
+/// Refuses what names no key of Google Cloud in a region.
+fn regional_key(name: &str) -> Result<(), Answer> {
+    let parts: Vec<&str> = name.split('/').collect();
+    let [
+        "projects",
+        _,
+        "locations",
+        location,
+        "keyRings",
+        _,
+        "cryptoKeys",
+        _,
+    ] = parts.as_slice()
+    else {
+        let why = format!("Invalid KMS key: {name}");
+        return Err(Answer::plain_refusal(400, "MALFORMED_REQUEST", &why));
+    };
+    match location.contains('-') {
+        true => Ok(()),
+        false => Err(Answer::refusal(
+            400,
+            "INVALID_PARAMETER_VALUE",
+            &format!("The location {location} is not supported."),
+        )),
+    }
+}
+
 /// A configuration with a key of Google Cloud. Unless `manual`, Databricks grants its service account the use of the key with the
 /// caller's Google token. Which roles it grants is not documented; here it is the pair of which its documentation speaks.
 pub(super) fn create_on_google(
@@ -108,30 +135,8 @@ pub(super) fn create_on_google(
         .get("kms_key_id")
         .and_then(Json::as_str)
         .unwrap_or_default();
-    let parts: Vec<&str> = name.split('/').collect();
-    let [
-        "projects",
-        _,
-        "locations",
-        location,
-        "keyRings",
-        _,
-        "cryptoKeys",
-        _,
-    ] = parts.as_slice()
-    else {
-        return Answer::plain_refusal(
-            400,
-            "MALFORMED_REQUEST",
-            &format!("Invalid KMS key: {name}"),
-        );
-    };
-    if !location.contains('-') {
-        return Answer::refusal(
-            400,
-            "INVALID_PARAMETER_VALUE",
-            &format!("The location {location} is not supported."),
-        );
+    if let Err(refused) = regional_key(name) {
+        return refused;
     }
     let is_manual = info.get("manual").and_then(Json::as_bool).unwrap_or(false);
     let mut world = shared.world();

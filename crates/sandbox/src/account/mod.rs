@@ -114,6 +114,7 @@ fn on_azure(workspace: &ArmWorkspace) -> Json {
     })
 }
 
+#[expect(clippy::too_many_lines, reason = "a table: an arm for each operation")]
 async fn resource(
     shared: &Arc<Shared>,
     request: &Request,

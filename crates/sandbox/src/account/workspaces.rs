@@ -11,7 +11,7 @@ use serde_json::{Map, Value as Json};
 use crate::faults::Effect;
 use crate::http::{Answer, Request};
 use crate::trial::try_key;
-use crate::world::{Update, Workspace};
+use crate::world::{Objects, Update, Workspace};
 use crate::{Shared, gcp};
 
 /// A use case, and the field of a workspace that holds the configuration for it.
@@ -95,6 +95,83 @@ pub async fn try_configuration(
     try_key(shared, arn, case).await
 }
 
+/// Refuses an update of a workspace that is on its way, does not run, or has no tier for keys.
+fn takes_updates(workspace: &Workspace) -> Result<(), Answer> {
+    if workspace.update.is_some() {
+        let why = "Workspace is already being updated.";
+        return Err(Answer::refusal(409, "RESOURCE_CONFLICT", why));
+    }
+    let text = |name: &str| {
+        let field = workspace.fields.get(name).and_then(Json::as_str);
+        field.unwrap_or_default()
+    };
+    let status = text("workspace_status");
+    if status != "RUNNING" {
+        let why = format!("Workspace is {status}.");
+        return Err(Answer::refusal(400, "INVALID_STATE", &why));
+    }
+    if text("pricing_tier") != "ENTERPRISE" {
+        return Err(Answer::refusal(
+            403,
+            "FEATURE_DISABLED",
+            "Customer-managed keys are not available for the pricing tier of this workspace.",
+        ));
+    }
+    Ok(())
+}
+
+/// The configuration that a workspace is to get for a use case, if the account takes it.
+fn attachable(
+    now: &Objects,
+    workspace: &Workspace,
+    (case, name): (&str, &str),
+    wanted: &str,
+) -> Result<Json, Answer> {
+    let refused = |code, why: &str| Err(Answer::refusal(400, code, why));
+    if case == STORAGE.0 && workspace.fields.get(name).is_some_and(Json::is_string) {
+        return refused(
+            "INVALID_STATE",
+            "You cannot replace an existing key configuration for workspace storage. This field is only updatable for workspaces \
+             without a key configuration.",
+        );
+    }
+    let Some(configuration) = now.configurations.get(wanted) else {
+        return Err(Answer::plain_refusal(
+            400,
+            "MALFORMED_REQUEST",
+            &format!("Customer managed key {wanted} does not exist."),
+        ));
+    };
+    let cases = configuration.get("use_cases").and_then(Json::as_array);
+    if !cases.is_some_and(|cases| cases.iter().any(|one| one == case)) {
+        let why = format!("Customer managed key {wanted} does not have the use case {case}.");
+        return refused("INVALID_PARAMETER_VALUE", &why);
+    }
+    let is_google = configuration.get("gcp_key_info").is_some();
+    let cloud = workspace.fields.get("cloud");
+    if is_google != cloud.is_some_and(|cloud| cloud == "gcp") {
+        let why = "The key must be in the same cloud as the workspace.";
+        return refused("INVALID_PARAMETER_VALUE", why);
+    }
+    let of_google = configuration
+        .pointer("/gcp_key_info/kms_key_id")
+        .and_then(Json::as_str)
+        .and_then(|name| name.split('/').nth(3))
+        .map(Json::from);
+    let (region, own) = match is_google {
+        true => (of_google.as_ref(), workspace.fields.get("location")),
+        false => (
+            configuration.pointer("/aws_key_info/key_region"),
+            workspace.fields.get("aws_region"),
+        ),
+    };
+    if region != own {
+        let why = "The key must be in the same region as the workspace.";
+        return refused("INVALID_PARAMETER_VALUE", why);
+    }
+    Ok(configuration.clone())
+}
+
 pub(super) async fn update(
     shared: &Arc<Shared>,
     request: &Request,
@@ -117,102 +194,21 @@ pub(super) async fn update(
         };
         finish_update(workspace, wait);
         let workspace = workspace.clone();
-        if workspace.update.is_some() {
-            return Answer::refusal(
-                409,
-                "RESOURCE_CONFLICT",
-                "Workspace is already being updated.",
-            );
-        }
-        let status = workspace
-            .fields
-            .get("workspace_status")
-            .and_then(Json::as_str)
-            .unwrap_or_default();
-        if status != "RUNNING" {
-            return Answer::refusal(400, "INVALID_STATE", &format!("Workspace is {status}."));
-        }
-        if workspace
-            .fields
-            .get("pricing_tier")
-            .is_none_or(|tier| tier != "ENTERPRISE")
-        {
-            return Answer::refusal(
-                403,
-                "FEATURE_DISABLED",
-                "Customer-managed keys are not available for the pricing tier of this workspace.",
-            );
+        if let Err(refused) = takes_updates(&workspace) {
+            return refused;
         }
         for (case, name) in [MANAGED_SERVICES, STORAGE] {
-            let Some(wanted) = body
-                .get(name)
-                .and_then(Json::as_str)
-                .filter(|wanted| !wanted.is_empty())
-            else {
+            let wanted = body.get(name).and_then(Json::as_str);
+            let Some(wanted) = wanted.filter(|wanted| !wanted.is_empty()) else {
                 continue;
             };
-            let attached = workspace.fields.get(name).and_then(Json::as_str);
-            if attached == Some(wanted) {
+            if workspace.fields.get(name).and_then(Json::as_str) == Some(wanted) {
                 continue;
             }
-            if case == STORAGE.0 && attached.is_some() {
-                return Answer::refusal(
-                    400,
-                    "INVALID_STATE",
-                    "You cannot replace an existing key configuration for workspace storage. This field is only updatable for workspaces \
-                     without a key configuration.",
-                );
+            match attachable(&world.now, &workspace, (case, name), wanted) {
+                Ok(configuration) => trials.push((configuration, case)),
+                Err(refused) => return refused,
             }
-            let Some(configuration) = world.now.configurations.get(wanted) else {
-                return Answer::plain_refusal(
-                    400,
-                    "MALFORMED_REQUEST",
-                    &format!("Customer managed key {wanted} does not exist."),
-                );
-            };
-            let is_for = configuration
-                .get("use_cases")
-                .and_then(Json::as_array)
-                .is_some_and(|cases| cases.iter().any(|one| one == case));
-            if !is_for {
-                return Answer::refusal(
-                    400,
-                    "INVALID_PARAMETER_VALUE",
-                    &format!("Customer managed key {wanted} does not have the use case {case}."),
-                );
-            }
-            let is_google = configuration.get("gcp_key_info").is_some();
-            let on_google = workspace
-                .fields
-                .get("cloud")
-                .is_some_and(|cloud| cloud == "gcp");
-            if is_google != on_google {
-                return Answer::refusal(
-                    400,
-                    "INVALID_PARAMETER_VALUE",
-                    "The key must be in the same cloud as the workspace.",
-                );
-            }
-            let of_google = configuration
-                .pointer("/gcp_key_info/kms_key_id")
-                .and_then(Json::as_str)
-                .and_then(|name| name.split('/').nth(3))
-                .map(Json::from);
-            let (region, own) = match is_google {
-                true => (of_google.as_ref(), workspace.fields.get("location")),
-                false => (
-                    configuration.pointer("/aws_key_info/key_region"),
-                    workspace.fields.get("aws_region"),
-                ),
-            };
-            if region != own {
-                return Answer::refusal(
-                    400,
-                    "INVALID_PARAMETER_VALUE",
-                    "The key must be in the same region as the workspace.",
-                );
-            }
-            trials.push((configuration.clone(), case));
             changes.insert(name.to_owned(), Json::from(wanted));
         }
         if changes.is_empty() {

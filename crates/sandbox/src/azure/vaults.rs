@@ -152,6 +152,58 @@ fn list(shared: &Shared, kind: &str) -> Answer {
     Answer::json(200, &json!({ "value": all }))
 }
 
+/// Changes the permissions of one principal.
+fn change_policy(all: &mut Vec<Json>, policy: &Json, principal: &str, operation: &str) {
+    let named: Vec<String> = policy
+        .pointer("/permissions/keys")
+        .and_then(Json::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|one| one.as_str().map(str::to_owned))
+        .collect();
+    let position = all.iter().position(|own| {
+        own.get("objectId")
+            .and_then(Json::as_str)
+            .is_some_and(|own| own.eq_ignore_ascii_case(principal))
+    });
+    let before: Vec<String> = position
+        .and_then(|at| all.get(at))
+        .and_then(|own| own.pointer("/permissions/keys"))
+        .and_then(Json::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|one| one.as_str().map(str::to_owned))
+        .collect();
+    let has = |list: &[String], one: &String| list.iter().any(|own| own.eq_ignore_ascii_case(one));
+    let after: Vec<String> = match operation {
+        "remove" => before
+            .iter()
+            .filter(|one| !has(&named, one))
+            .cloned()
+            .collect(),
+        "replace" => named.clone(),
+        _ => {
+            let mut after = before.clone();
+            after.extend(named.iter().filter(|one| !has(&before, one)).cloned());
+            after
+        }
+    };
+    match (position, after.is_empty()) {
+        (Some(at), true) => {
+            all.remove(at);
+        }
+        (Some(at), false) => {
+            if let Some(permissions) = all.get_mut(at).and_then(|own| own.get_mut("permissions")) {
+                permissions["keys"] = json!(after);
+            }
+        }
+        (None, true) => {}
+        (None, false) => all.push(json!({
+            "tenantId": TENANT, "objectId": principal, "permissions": { "keys": after, "secrets": [], "certificates": [] },
+        })),
+    }
+}
+
 /// Adds permissions to those that a principal has, or takes them away. Source: Vaults - Update Access Policy.
 fn change_policies(shared: &Shared, request: &Request, id: &str, operation: &str) -> Answer {
     let body = request.json();
@@ -200,55 +252,7 @@ fn change_policies(shared: &Shared, request: &Request, id: &str, operation: &str
                 "An invalid value was provided for 'accessPolicies.objectId'.",
             );
         }
-        let named: Vec<String> = policy
-            .pointer("/permissions/keys")
-            .and_then(Json::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(|one| one.as_str().map(str::to_owned))
-            .collect();
-        let position = all.iter().position(|own| {
-            own.get("objectId")
-                .and_then(Json::as_str)
-                .is_some_and(|own| own.eq_ignore_ascii_case(&principal))
-        });
-        let before: Vec<String> = position
-            .and_then(|at| all.get(at))
-            .and_then(|own| own.pointer("/permissions/keys"))
-            .and_then(Json::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(|one| one.as_str().map(str::to_owned))
-            .collect();
-        let has =
-            |list: &[String], one: &String| list.iter().any(|own| own.eq_ignore_ascii_case(one));
-        let after: Vec<String> = match operation {
-            "remove" => before
-                .iter()
-                .filter(|one| !has(&named, one))
-                .cloned()
-                .collect(),
-            "replace" => named.clone(),
-            _ => {
-                let mut after = before.clone();
-                after.extend(named.iter().filter(|one| !has(&before, one)).cloned());
-                after
-            }
-        };
-        match (position, after.is_empty()) {
-            (Some(at), true) => {
-                all.remove(at);
-            }
-            (Some(at), false) => {
-                if let Some(permissions) = all.get_mut(at).and_then(|own| own.get_mut("permissions")) {
-                    permissions["keys"] = json!(after);
-                }
-            }
-            (None, true) => {}
-            (None, false) => all.push(json!({
-                "tenantId": TENANT, "objectId": principal, "permissions": { "keys": after, "secrets": [], "certificates": [] },
-            })),
-        }
+        change_policy(all, policy, &principal, operation);
     }
     let shown = json!({ "id": format!("{id}/accessPolicies/"), "type": "Microsoft.KeyVault/vaults/accessPolicies",
         "properties": { "accessPolicies": given } });

@@ -28,6 +28,44 @@ pub(super) fn get_policy(google: &Google, permission: &str, name: &str) -> Answe
     Answer::json(200, &Json::Object(shown))
 }
 
+/// Refuses members that Google Cloud does not know, or that the organization does not permit.
+fn known_members(google: &Google, bindings: &[Json], current: &Policy) -> Result<(), Answer> {
+    for member in bindings
+        .iter()
+        .flat_map(|binding| {
+            binding
+                .get("members")
+                .and_then(Json::as_array)
+                .into_iter()
+                .flatten()
+        })
+        .filter_map(Json::as_str)
+    {
+        let Some(email) = member.strip_prefix("serviceAccount:") else {
+            continue;
+        };
+        let was_there = current
+            .fields
+            .get("bindings")
+            .is_some_and(|all| all.to_string().contains(member));
+        if google.is_domain_restricted && !was_there {
+            return Err(refusal(
+                400,
+                "FAILED_PRECONDITION",
+                "One or more users named in the policy do not belong to a permitted customer, perhaps due to an organization policy.",
+            ));
+        }
+        if !google.service_accounts.contains(email) {
+            return Err(refusal(
+                400,
+                "INVALID_ARGUMENT",
+                &format!("Service account {email} does not exist."),
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// Sets the policy of a resource, over the one whose etag comes along.
 pub(super) fn set_policy(google: &mut Google, name: &str, body: &Json) -> Answer {
     if let Err(refused) = allowed(google, "cloudkms.cryptoKeys.setIamPolicy", name) {
@@ -70,38 +108,8 @@ pub(super) fn set_policy(google: &mut Google, name: &str, body: &Json) -> Answer
             "Policies with conditions need the version 3.",
         );
     }
-    for member in bindings
-        .iter()
-        .flat_map(|binding| {
-            binding
-                .get("members")
-                .and_then(Json::as_array)
-                .into_iter()
-                .flatten()
-        })
-        .filter_map(Json::as_str)
-    {
-        let Some(email) = member.strip_prefix("serviceAccount:") else {
-            continue;
-        };
-        let was_there = current
-            .fields
-            .get("bindings")
-            .is_some_and(|all| all.to_string().contains(member));
-        if google.is_domain_restricted && !was_there {
-            return refusal(
-                400,
-                "FAILED_PRECONDITION",
-                "One or more users named in the policy do not belong to a permitted customer, perhaps due to an organization policy.",
-            );
-        }
-        if !google.service_accounts.contains(email) {
-            return refusal(
-                400,
-                "INVALID_ARGUMENT",
-                &format!("Service account {email} does not exist."),
-            );
-        }
+    if let Err(refused) = known_members(google, bindings, &current) {
+        return refused;
     }
     let mut fields = wanted.clone();
     fields.remove("etag");

@@ -167,8 +167,13 @@ impl KeyReadinessAzure {
             let Some(attached) = attached.known() else {
                 continue;
             };
-            if let Some(one) = behind(*case, key, attached, newest, facts.at, now.rotates_disks())
-                && !one.is_usable()
+            if let Some(one) = behind(
+                *case,
+                key,
+                attached,
+                (newest, facts.at),
+                now.rotates_disks(),
+            ) && !one.is_usable()
             {
                 all.entry(one).or_default().push(*case);
             }

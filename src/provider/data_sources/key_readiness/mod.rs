@@ -190,6 +190,7 @@ impl DataSource for KeyReadinessDataSource {
         "dbxcmk_key_readiness".into()
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table of attributes")]
     fn schema(&self) -> Schema {
         let finding = vec![
             Attribute::string("id")

@@ -13,6 +13,7 @@ use crate::boxed::Boxed;
 use crate::diagnostics::Diagnostics;
 use crate::path::Path;
 use crate::provider::Provider;
+use crate::schema::Schema;
 use crate::testing::rules;
 use crate::value::Value;
 
@@ -52,7 +53,7 @@ pub async fn apply<P: Provider>(
                     let Some((change, block)) = found else {
                         return true;
                     };
-                    apply_change(process, &address, change, block, saved, applying).await
+                    apply_change(process, &address, change, block, (saved, applying)).await
                 }
             }
         })
@@ -196,28 +197,57 @@ async fn apply_end<P: Provider>(
     !has_errors
 }
 
+/// `terraform_data`, which Terraform itself carries out.
+fn apply_data(
+    address: &str,
+    config: &Value,
+    block: &Block,
+    (saved, applying): (&Mutex<State>, &Mutex<Applying>),
+) {
+    let input = config.get("input").clone();
+    let value = Value::map([("input", input.clone()), ("output", input)]);
+    lock(applying)
+        .known
+        .insert(address.to_owned(), value.clone());
+    let object = Object {
+        value,
+        dependencies: block.dependencies(),
+        ..Object::default()
+    };
+    lock(saved).objects.insert(address.to_owned(), object);
+}
+
+/// What a new state breaks of the rules, and of what was planned. `schema`: none where the provider refused the apply.
+fn hold_to_plan(
+    told: &mut Told,
+    address: &str,
+    schema: Option<&Schema>,
+    (planned, value): (&Value, &Value),
+) {
+    if !value.is_wholly_known() {
+        let rule = "Provider returned invalid result object after apply";
+        told.broke(address, rule, vec![": something is unknown".to_owned()]);
+    }
+    if let Some(schema) = schema {
+        let mut broken = Vec::new();
+        let attributes = &schema.attributes;
+        rules::promises(attributes, planned, value, &Path::root(), &mut broken);
+        let rule = "Provider produced inconsistent result after apply";
+        told.broke(address, rule, broken);
+    }
+}
+
 async fn apply_change<P: Provider>(
     process: &Process<P>,
     address: &str,
     change: &Change,
     block: &Block,
-    saved: &Mutex<State>,
-    applying: &Mutex<Applying>,
+    (saved, applying): (&Mutex<State>, &Mutex<Applying>),
 ) -> bool {
     let config = block.body.evaluated(&lock(applying).known);
     let prior = lock(saved).objects.get(address).cloned();
     if kind(address) == TERRAFORM_DATA {
-        let input = config.get("input").clone();
-        let value = Value::map([("input", input.clone()), ("output", input)]);
-        lock(applying)
-            .known
-            .insert(address.to_owned(), value.clone());
-        let object = Object {
-            value,
-            dependencies: block.dependencies(),
-            ..Object::default()
-        };
-        lock(saved).objects.insert(address.to_owned(), object);
+        apply_data(address, &config, block, (saved, applying));
         return true;
     }
     if change.action == Action::NoOp {
@@ -233,7 +263,14 @@ async fn apply_change<P: Provider>(
         (_, prior) => prior,
     };
     let mut told = Told::default();
-    let outcome = second_plan(process, address, change, prior.as_ref(), &config, &mut told).await;
+    let outcome = second_plan(
+        process,
+        address,
+        change,
+        (prior.as_ref(), &config),
+        &mut told,
+    )
+    .await;
     lock(applying).told.take(told);
     let Some((planned, private)) = outcome else {
         return false;
@@ -250,27 +287,9 @@ async fn apply_change<P: Provider>(
     let Some((value, private, has_errors)) = applying.heard(address, answer) else {
         return false;
     };
-    if !value.is_wholly_known() {
-        let rule = "Provider returned invalid result object after apply";
-        applying
-            .told
-            .broke(address, rule, vec![": something is unknown".to_owned()]);
-    }
-    if let (Ok(schema), false) = (process.server.resource_schema(kind(address)), has_errors) {
-        let mut broken = Vec::new();
-        rules::promises(
-            &schema.attributes,
-            &planned,
-            &value,
-            &Path::root(),
-            &mut broken,
-        );
-        applying.told.broke(
-            address,
-            "Provider produced inconsistent result after apply",
-            broken,
-        );
-    }
+    let schema = process.server.resource_schema(kind(address)).ok();
+    let schema = schema.filter(|_| !has_errors);
+    hold_to_plan(&mut applying.told, address, schema, (&planned, &value));
     let object = match value.is_null() {
         // With nothing but an error, Terraform goes on with what it had.
         true => prior.clone(),
@@ -298,8 +317,7 @@ async fn second_plan<P: Provider>(
     process: &Process<P>,
     address: &str,
     change: &Change,
-    prior: Option<&Object>,
-    config: &Value,
+    (prior, config): (Option<&Object>, &Value),
     told: &mut Told,
 ) -> Option<(Value, Vec<u8>)> {
     let (planned, replaces, private) = ask_plan(process, address, prior, config, told).await?;

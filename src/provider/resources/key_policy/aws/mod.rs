@@ -467,7 +467,7 @@ async fn plan_statements(
         cx.client().warn_of_unknown_clouds(cx);
         return Ok(());
     }
-    prove(cx, key, &usage, prior, &plan.model, live).await
+    prove(cx, key, &usage, (prior, &plan.model), live).await
 }
 
 fn texts(grants: &[GrantingStatement]) -> Vec<String> {
@@ -490,8 +490,7 @@ async fn prove(
     cx: &Context<Client>,
     key: &KeyArn,
     usage: &Usage,
-    prior: Option<&KeyPolicyModel>,
-    model: &KeyPolicyModel,
+    (prior, model): (Option<&KeyPolicyModel>, &KeyPolicyModel),
     live: &mut Option<KeyFacts>,
 ) -> Result<(), Diagnostics> {
     let (client, keys) = (cx.client(), cx.client().keys().aws());

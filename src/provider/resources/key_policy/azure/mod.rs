@@ -687,7 +687,7 @@ async fn seen_workspace(
     match cx.client().keys().azure().workspace_for_plan(id).await {
         Ok(found) => Ok(Ok(Some(found))),
         Err(AzureError::NotFound(_)) if !is_imported => Ok(Ok(None)),
-        Err(error) if is_imported => Err(unread(id, &error).into()),
+        Err(error) if is_imported => Err(unread(id, &error)),
         Err(error) => {
             let error = diagnose::arm("The workspace could not be read", id, &error);
             cx.warn(as_warning(error));

@@ -259,6 +259,18 @@ pub(super) async fn attach(
     attach_to(&InAccount { account, id }, cx, plan, prior, progress).await
 }
 
+fn vanished(id: WorkspaceId, account: &Account) -> Diagnostic {
+    Diagnostic::warning(
+        "The workspace no longer exists",
+        format!(
+            "The account {} no longer has workspace {id}, to which this binding attached keys. Remove this binding from the configuration; an apply \
+             with it will fail.",
+            account.id()
+        ),
+    )
+    .on("workspace_id")
+}
+
 pub(super) async fn plan(
     cx: &Context<Client>,
     change: &Change<WorkspaceBindingModel>,
@@ -302,17 +314,7 @@ pub(super) async fn plan(
     let now = match required(account, id, client.reads().workspace(account, id).await) {
         Ok(now) => now,
         Err(_) if client.run().has_vanished(&id.to_string()) => {
-            cx.warn(
-                Diagnostic::warning(
-                    "The workspace no longer exists",
-                    format!(
-                        "The account {} no longer has workspace {id}, to which this binding attached keys. Remove this binding from the \
-                    configuration; an apply with it will fail.",
-                        account.id()
-                    ),
-                )
-                .on("workspace_id"),
-            );
+            cx.warn(vanished(id, account));
             return Ok(());
         }
         Err(errors) => return Err(errors.into()),

@@ -290,6 +290,17 @@ pub(super) fn binding_of(now: &ArmWorkspace) -> Result<WorkspaceBindingModel, Di
     Ok(model)
 }
 
+fn vanished(id: &WorkspaceResourceId) -> Diagnostic {
+    Diagnostic::warning(
+        "The workspace no longer exists",
+        format!(
+            "Azure no longer has the workspace {id}, to which this binding attached keys. Remove this binding from the configuration; an \
+             apply with it will fail."
+        ),
+    )
+    .on("azure.workspace_resource_id")
+}
+
 pub(super) async fn plan(
     cx: &Context<Client>,
     change: &Change<WorkspaceBindingModel>,
@@ -334,16 +345,7 @@ pub(super) async fn plan(
     let now = match azure.workspace_for_plan(&id).await {
         Ok(now) => now,
         Err(AzureError::NotFound(_)) if client.run().has_vanished(&id.to_string()) => {
-            cx.warn(
-                Diagnostic::warning(
-                    "The workspace no longer exists",
-                    format!(
-                        "Azure no longer has the workspace {id}, to which this binding attached keys. Remove this binding from the configuration; an \
-                         apply with it will fail."
-                    ),
-                )
-                .on("azure.workspace_resource_id"),
-            );
+            cx.warn(vanished(&id));
             return Ok(());
         }
         Err(error) => return Err(unread(&id, &error).into()),

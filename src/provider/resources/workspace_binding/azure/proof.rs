@@ -197,5 +197,5 @@ async fn pinned(
         return None;
     };
     let attached = now.key(case);
-    behind(case, key, attached.known()?, newest, facts.at, rotates)
+    behind(case, key, attached.known()?, (newest, facts.at), rotates)
 }

@@ -2,6 +2,7 @@
 
 use acceptance_tests::harness::terraform::has;
 use acceptance_tests::harness::{checkout, providers};
+use acceptance_tests::hcl::Hcl as _;
 use acceptance_tests::stage::{HEAD, HEAD_WITH_AWS, Over, Stage, over_both};
 use dbxcmk_sandbox::{ACCOUNT_ID, REGION, ROLE_ARN, WORKSPACE};
 use serde_json::{Value as Json, json};
@@ -233,7 +234,7 @@ pub fn stand_in_for_databricks(stage: &Stage) {
     );
     stage
         .workdir
-        .write("terraform.rc", &overrides.replace("dev_overrides {", &line));
+        .write("terraform.rc", &overrides.but("dev_overrides {", &line));
 }
 
 #[test]
@@ -272,7 +273,7 @@ fn a_key_configuration_of_databricks_own_provider_is_moved() {
     let text: String = steps
         .iter()
         .take(2)
-        .map(|step| step.replace("KEY_ARN", &key))
+        .map(|step| step.but("KEY_ARN", &key))
         .collect();
     stage.configure(&text);
     let plan = stage.workdir.plan();
@@ -322,8 +323,8 @@ fn a_key_policy_of_hashicorps_aws_is_moved(over: Over) {
             .unwrap();
     let own = blocks(&guide, "terraform")
         .concat()
-        .replace("KEY_ARN", &key)
-        .replace("ROLE_ARN", ROLE_ARN);
+        .but("KEY_ARN", &key)
+        .but("ROLE_ARN", ROLE_ARN);
     stage
         .workdir
         .configuration(&format!("{HEAD_WITH_AWS}{own}"));
@@ -346,7 +347,7 @@ fn a_key_policy_of_hashicorps_aws_is_moved(over: Over) {
     // What differs in truth shows, and nothing else.
     stage.workdir.configuration(&format!(
         "{HEAD_WITH_AWS}{}",
-        own.replace("key_arn  ", "include_grants = true\n    key_arn  ")
+        own.but("key_arn  ", "include_grants = true\n    key_arn  ")
     ));
     assert_eq!(
         stage.workdir.plan().actions("dbxcmk_key_policy.lakehouse"),

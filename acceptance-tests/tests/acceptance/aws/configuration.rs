@@ -4,6 +4,7 @@ use dbxcmk_sandbox::WORKSPACE;
 use dbxcmk_sandbox::faults::{Effect, Fault};
 use serde_json::{Value as Json, json};
 
+use acceptance_tests::hcl::Hcl as _;
 use acceptance_tests::stage::{Over, Stage, over_both};
 
 over_both! {
@@ -29,7 +30,7 @@ fn the_order_of_use_cases_means_nothing(over: Over) {
     let key = stage.good_key();
     stage.configure(&resource(&key, ""));
     stage.workdir.apply();
-    stage.configure(&resource(&key, "").replace(
+    stage.configure(&resource(&key, "").but(
         "\"MANAGED_SERVICES\", \"STORAGE\"",
         "\"STORAGE\", \"MANAGED_SERVICES\"",
     ));
@@ -329,7 +330,7 @@ mod faults {
         let http = "provider \"dbxcmk\" {\n  http = {\n    retry_timeout = \"3s\"\n  }\n}";
         stage
             .workdir
-            .write("main.tf", &text.replace("provider \"dbxcmk\" {}", http));
+            .write("main.tf", &text.but("provider \"dbxcmk\" {}", http));
         stage.sandbox.inject(Fault::new(
             "POST /customer-managed-keys",
             Effect::StatusAfter { status: 504 },
@@ -484,7 +485,7 @@ mod faults {
         let policy = format!(
             "\nresource \"dbxcmk_key_policy\" \"p\" {{\n  use_cases = [\"MANAGED_SERVICES\"]\n  aws = {{\n    key_arn = \"{key}\"\n  }}\n}}\n"
         );
-        let refers = text.replace(&format!("\"{key}\""), "dbxcmk_key_policy.p.aws.key_arn");
+        let refers = text.but(&format!("\"{key}\""), "dbxcmk_key_policy.p.aws.key_arn");
         stage.configure(&format!("{policy}{refers}"));
         stage.workdir.apply();
         stage.workdir.plan_with(&[&format!("-replace={ADDRESS}")]);
@@ -508,7 +509,7 @@ mod faults {
         stage.configure(&format!(
             "{}{}",
             resource(&key, ""),
-            resource(&key, "").replace("\"lakehouse\"", "\"twin\"")
+            resource(&key, "").but("\"lakehouse\"", "\"twin\"")
         ));
         stage
             .workdir

@@ -4,6 +4,7 @@ use dbxcmk_sandbox::faults::{Effect, Fault};
 use dbxcmk_sandbox::{MANAGED_VPC_WORKSPACE, REGION, WORKSPACE};
 use serde_json::{Value as Json, json};
 
+use acceptance_tests::hcl::Hcl as _;
 use acceptance_tests::stage::{MANAGED_SERVICES, Over, STORAGE, Stage, over_both, policy};
 
 over_both! {
@@ -138,7 +139,7 @@ fn the_cross_account_role_of_the_workspace_is_checked(over: Over) {
     let stage = Stage::new(over);
     let key = stage.good_key();
     let for_clusters =
-        configuration("one", &key).replace("    reuse_key_for_cluster_volumes = false\n", "");
+        configuration("one", &key).but("    reuse_key_for_cluster_volumes = false\n", "");
     stage.configure(&for_clusters);
     let plan = stage.workdir.plan();
     plan.run
@@ -384,11 +385,11 @@ mod the_account {
 
         let text = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
         let renamed = text
-            .replace(
+            .but(
                 "\"dbxcmk_key_configuration\" \"one\"",
                 "\"dbxcmk_key_configuration\" \"other\"",
             )
-            .replace(
+            .but(
                 "dbxcmk_key_configuration.one",
                 "dbxcmk_key_configuration.other",
             );
@@ -552,7 +553,7 @@ mod the_account {
         let text = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
         stage.workdir.write(
             "main.tf",
-            &text.replace(
+            &text.but(
                 "  settle_time",
                 "  wait_for_compute = \"10m\"\n  settle_time",
             ),
@@ -576,7 +577,7 @@ mod the_account {
         let text = std::fs::read_to_string(again.workdir.path().join("main.tf")).unwrap();
         again.workdir.write(
             "main.tf",
-            &text.replace(
+            &text.but(
                 "  settle_time",
                 "  wait_for_compute = \"1s\"\n  settle_time",
             ),
@@ -637,7 +638,7 @@ mod the_account {
         let stage = ready();
         let text = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
         let other = configuration("two", &stage.good_key());
-        let second = binding("two", "one").replace("\"prod\"", "\"second\"");
+        let second = binding("two", "one").but("\"prod\"", "\"second\"");
         stage
             .workdir
             .write("main.tf", &format!("{text}{other}{second}"));
@@ -657,8 +658,8 @@ mod the_account {
             .workdir
             .refused_plan()
             .error("The workspace is bound twice");
-        // Also where both want the same, whichever of them is new.
-        let equal = binding("one", "one").replace("\"prod\"", "\"second\"");
+        // Also where both want the same, whoever of them is new.
+        let equal = binding("one", "one").but("\"prod\"", "\"second\"");
         stage.workdir.write("main.tf", &format!("{text}{equal}"));
         let run = stage.workdir.refused_plan();
         run.error("The workspace is bound twice");
@@ -718,7 +719,7 @@ mod the_account {
             configuration("one", &stage.good_key()),
             binding("one", "one")
         )
-        .replace(
+        .but(
             "  settle_time",
             "  timeouts = {\n    create = \"10s\"\n  }\n  settle_time",
         );
@@ -726,7 +727,7 @@ mod the_account {
         let run = stage.workdir.failed_apply();
         run.error("The workspace did not show the keys in time");
         stage.sandbox.with(|world| world.faults.clear());
-        stage.configure(&text.replace("create = \"10s\"", "create = \"10m\""));
+        stage.configure(&text.but("create = \"10s\"", "create = \"10m\""));
         stage.workdir.apply();
         stage.workdir.empty_plan();
     }
@@ -820,7 +821,7 @@ mod the_account {
         let other = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
         stage.workdir.write(
             "main.tf",
-            &other.replace(&WORKSPACE.to_string(), &MANAGED_VPC_WORKSPACE.to_string()),
+            &other.but(&WORKSPACE.to_string(), &MANAGED_VPC_WORKSPACE.to_string()),
         );
         assert_eq!(stage.workdir.plan().actions(BINDING), "delete, create");
         stage.workdir.apply();
@@ -833,8 +834,8 @@ mod the_account {
         let stage = ready();
         let key = stage.good_key();
         let less = configuration("one", &key)
-            .replace(", \"STORAGE\"", "")
-            .replace("    reuse_key_for_cluster_volumes = false\n", "");
+            .but(", \"STORAGE\"", "")
+            .but("    reuse_key_for_cluster_volumes = false\n", "");
         stage.configure(&less);
         stage.workdir.apply();
         stage.configure(&format!("{less}{}", binding("one", "one")));
@@ -848,7 +849,7 @@ mod the_account {
         let text = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
         stage.workdir.write(
             "main.tf",
-            &text.replace("settle_time = \"0s\"", &format!("settle_time = \"{time}\"")),
+            &text.but("settle_time = \"0s\"", &format!("settle_time = \"{time}\"")),
         );
     }
 

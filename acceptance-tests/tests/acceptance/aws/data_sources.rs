@@ -1,5 +1,6 @@
 //! The data sources: what they say, and that `check` blocks and postconditions can use them.
 
+use acceptance_tests::hcl::Hcl as _;
 use acceptance_tests::stage::{
     HEAD, HEAD_WITH_AWS, MANAGED_SERVICES, Over, STORAGE, Stage, over_both, policy,
 };
@@ -34,7 +35,7 @@ fn what_else_of_a_key_is_read_where_it_matters() {
         stage.workdir.apply();
         ["KMS ListGrants", "KMS GetKeyRotationStatus"].map(|one| stage.asked(one).len())
     };
-    let services = readiness(&key, "").replace(", \"STORAGE\"", "");
+    let services = readiness(&key, "").but(", \"STORAGE\"", "");
     assert_eq!(read(&services), [0, 0]);
     assert_eq!(read(&readiness(&key, "")), [0, 1]);
     // The policies do not let the role use the key.
@@ -66,7 +67,7 @@ fn the_last_use_of_a_key_is_a_fact() {
     let stage = Stage::new(Over::Sandbox);
     let key = stage.good_key();
     let one = readiness(&key, "");
-    let two = one.replace("\"x\"", "\"y\"");
+    let two = one.but("\"x\"", "\"y\"");
     stage.configure(&format!("{one}{two}"));
     let own = (
         REGION.to_owned(),
@@ -306,17 +307,17 @@ fn a_policy_document_is_added_to_what_is_there() {
             .detail
             .contains("source_policy")
     );
-    stage.configure(&body.replace("    source_policy = file(\"source.json\")\n", ""));
+    stage.configure(&body.but("    source_policy = file(\"source.json\")\n", ""));
     stage
         .workdir
         .validated()
         .error("The key policy would lock everyone out of the key");
-    stage.configure(&body.replace("\"STORAGE\"", "\"MANAGED_DISKS\""));
+    stage.configure(&body.but("\"STORAGE\"", "\"MANAGED_DISKS\""));
     stage
         .workdir
         .validated()
         .error("MANAGED_DISKS exists only on Azure");
-    stage.configure(&body.replace("\"aws\"", "\"aws-cn\""));
+    stage.configure(&body.but("\"aws\"", "\"aws-cn\""));
     stage.workdir.validated().error("Invalid partition");
 }
 
@@ -379,7 +380,7 @@ fn the_configurations_of_the_account_are_found_with_their_users() {
 /// serverless compute alone, and in one whose modes this version does not know.
 #[test]
 fn docs_data_source_and_impact_agree() {
-    let page = include_str!("../../../docs/guides/what-is-encrypted.md");
+    let page = include_str!("../../../../docs/guides/what-is-encrypted.md");
     let (_, page) = page.split_once("\n## On AWS\n").unwrap();
     let (page, _) = page.split_once("\n## On Google Cloud\n").unwrap();
     let rows: Vec<Vec<&str>> = page

@@ -1,5 +1,6 @@
 //! Closed, never open: what the account answers and this version cannot read is a finding, not a skipped check.
 
+use acceptance_tests::hcl::Hcl as _;
 use acceptance_tests::stage::{Over, Stage};
 use dbxcmk_sandbox::{ACCOUNT_ID, REGION, WORKSPACE};
 use serde_json::{Value as Json, json};
@@ -107,7 +108,7 @@ fn what_is_not_known_of_a_workspace_is_said() {
         stage.configure(&format!(
             "{}{}",
             storage_configuration(&key),
-            binding("storage").replace(&format!("\"{ID}\""), "dbxcmk_key_configuration.one.id")
+            binding("storage").but(&format!("\"{ID}\""), "dbxcmk_key_configuration.one.id")
         ));
         stage.sandbox.with(|world| {
             let workspace = world.workspace(WORKSPACE);
@@ -146,7 +147,7 @@ fn a_state_that_this_version_did_not_write_is_named() {
         ("\"STORAGE\"".to_owned(), "\"FOO\""),
     ] {
         assert!(good.contains(&before), "{good}");
-        std::fs::write(&path, good.replace(&before, after)).unwrap();
+        std::fs::write(&path, good.but(&before, after)).unwrap();
         let run = stage.workdir.refused_plan();
         let error = run.error("The state of dbxcmk_key_configuration cannot be read");
         assert!(
@@ -173,7 +174,7 @@ fn an_attached_key_that_cannot_be_read_is_not_taken_for_none() {
     });
     stage.configure(&format!(
         "{configuration}{}",
-        binding("storage").replace(&format!("\"{ID}\""), "dbxcmk_key_configuration.one.id")
+        binding("storage").but(&format!("\"{ID}\""), "dbxcmk_key_configuration.one.id")
     ));
     let run = stage.workdir.refused_plan();
     let error = run.error("The key configuration of the workspace cannot be read");
@@ -210,7 +211,7 @@ fn a_role_that_cannot_be_read_is_a_finding() {
         });
         stage.configure(&format!(
             "{configuration}{}",
-            binding("storage").replace(&format!("\"{ID}\""), "dbxcmk_key_configuration.one.id")
+            binding("storage").but(&format!("\"{ID}\""), "dbxcmk_key_configuration.one.id")
         ));
         let run = stage.workdir.refused_plan();
         let error = run.error("The cross-account role of the workspace cannot be read");
@@ -261,8 +262,8 @@ fn a_workspace_id_is_a_number_or_a_text() {
         "\nresource \"dbxcmk_key_configuration\" \"one\" {{\n  use_cases = [\"MANAGED_SERVICES\"]\n  aws = {{\n    key_arn = \"{key}\"\n  }}\n}}\n\
          {}\ndata \"dbxcmk_workspace_encryption\" \"x\" {{\n  workspace_id = {WORKSPACE}\n}}\n",
         binding("managed_services")
-            .replace(&format!("\"{ID}\""), "dbxcmk_key_configuration.one.id")
-            .replace(&format!("\"{WORKSPACE}\""), &WORKSPACE.to_string())
+            .but(&format!("\"{ID}\""), "dbxcmk_key_configuration.one.id")
+            .but(&format!("\"{WORKSPACE}\""), &WORKSPACE.to_string())
     ));
     stage.sandbox.with(|world| {
         for configuration in world.now.configurations.values_mut() {
@@ -360,8 +361,8 @@ fn null_in_a_required_argument_is_missing() {
         ),
         (
             configuration("[\"STORAGE\"]", key)
-                .replace("dbxcmk_key_configuration", "dbxcmk_key_policy")
-                .replace("[\"STORAGE\"]", "null"),
+                .but("dbxcmk_key_configuration", "dbxcmk_key_policy")
+                .but("[\"STORAGE\"]", "null"),
             "use_cases",
         ),
         (
@@ -402,7 +403,7 @@ fn null_in_a_required_argument_is_missing() {
 fn a_configuration_of_the_same_plan_is_judged_by_its_use_cases() {
     let stage = Stage::new(Over::Sandbox);
     let key = stage.good_key();
-    stage.configure(&bound_with(&key, "", "").replace(
+    stage.configure(&bound_with(&key, "", "").but(
         "managed_services_key_configuration_id",
         "storage_key_configuration_id",
     ));
@@ -489,7 +490,7 @@ fn what_is_not_proven_is_said_once() {
         acceptance_tests::stage::HEAD,
         bound_with(&key, "", "")
     );
-    stage.workdir.configuration(&text.replace(
+    stage.workdir.configuration(&text.but(
         "provider \"dbxcmk\" {}",
         "resource \"terraform_data\" \"host\" {\n  input = \"x\"\n}\n\nprovider \"dbxcmk\" {\n  token = terraform_data.host.id\n}",
     ));
@@ -523,8 +524,8 @@ fn taking_the_role_away_from_workspaces_that_need_it_is_refused() {
     );
     stage.configure(&text);
     stage.workdir.apply();
-    let without = text.replace(&format!("    cross_account_role_arn = \"{role}\"\n"), "");
-    let off = text.replace(
+    let without = text.but(&format!("    cross_account_role_arn = \"{role}\"\n"), "");
+    let off = text.but(
         &format!("\"{role}\"\n"),
         &format!("\"{role}\"\n    cluster_volumes = false\n"),
     );
@@ -608,7 +609,7 @@ fn certificates_that_cannot_be_read_are_an_error_at_configure() {
         };
         stage
             .workdir
-            .configuration(&text.replace("provider \"dbxcmk\" {}", &provider("/nowhere.pem")));
+            .configuration(&text.but("provider \"dbxcmk\" {}", &provider("/nowhere.pem")));
         let run = stage.workdir.refused_plan();
         let error = run.error("The certificates cannot be used");
         assert!(
@@ -619,7 +620,7 @@ fn certificates_that_cannot_be_read_are_an_error_at_configure() {
         stage.workdir.write("empty.pem", "nothing");
         stage
             .workdir
-            .configuration(&text.replace("provider \"dbxcmk\" {}", &provider("empty.pem")));
+            .configuration(&text.but("provider \"dbxcmk\" {}", &provider("empty.pem")));
         stage
             .workdir
             .refused_plan()
@@ -635,7 +636,7 @@ fn another_use_case_of_a_configuration_in_use_is_refused_with_what_helps() {
     let text = bound_with(&key, "", "  settle_time = \"0s\"\n");
     stage.configure(&text);
     stage.workdir.apply();
-    stage.configure(&text.replace(
+    stage.configure(&text.but(
         "[\"MANAGED_SERVICES\"]",
         "[\"MANAGED_SERVICES\", \"STORAGE\"]",
     ));

@@ -2,6 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
+use acceptance_tests::hcl::Hcl as _;
 use acceptance_tests::stage::{MANAGED_SERVICES, Over, STORAGE, Stage, over_both, policy};
 
 over_both! {
@@ -41,7 +42,7 @@ fn a_policy_that_lacks_one_action(over: Over) {
             &key,
             &[
                 MANAGED_SERVICES,
-                &STORAGE.replace("\"kms:ReEncrypt*\", ", "\"kms:ReEncryptFrom\", "),
+                &STORAGE.but("\"kms:ReEncrypt*\", ", "\"kms:ReEncryptFrom\", "),
             ],
         ),
     );
@@ -90,8 +91,7 @@ fn a_policy_for_another_databricks_account(over: Over) {
     let stage = Stage::new(over);
     let key = stage.kms.create_key(&json!({}));
     let other = "11111111-2222-4333-8444-555555555555";
-    let wrong =
-        policy(&key, &[MANAGED_SERVICES, STORAGE]).replace(dbxcmk_sandbox::ACCOUNT_ID, other);
+    let wrong = policy(&key, &[MANAGED_SERVICES, STORAGE]).but(dbxcmk_sandbox::ACCOUNT_ID, other);
     stage.kms.put_policy(&key, &wrong);
     stage.configure(&configuration(&key));
     let run = stage.workdir.refused_plan();
@@ -256,8 +256,7 @@ fn a_policy_that_the_same_configuration_fixes(over: Over) {
         "\nresource \"dbxcmk_key_policy\" \"lakehouse\" {{\n  use_cases = [\"MANAGED_SERVICES\", \"STORAGE\"]\n  aws = {{\n    key_arn = \
          \"{key}\"\n  }}\n}}\n"
     );
-    let referring =
-        configuration("KEY").replace("\"KEY\"", "dbxcmk_key_policy.lakehouse.aws.key_arn");
+    let referring = configuration("KEY").but("\"KEY\"", "dbxcmk_key_policy.lakehouse.aws.key_arn");
     stage.configure(&format!("{own}{referring}"));
     stage.workdir.plan();
     let depending = configuration(&key).replacen(
@@ -268,7 +267,7 @@ fn a_policy_that_the_same_configuration_fixes(over: Over) {
     stage.configure(&format!("{own}{depending}"));
     stage.workdir.plan();
     // And when the planned policy does not do either, the diagnostic says which policy it speaks of.
-    let less = own.replace(", \"STORAGE\"", "");
+    let less = own.but(", \"STORAGE\"", "");
     stage.configure(&format!("{less}{depending}"));
     let run = stage.workdir.refused_plan();
     let error =
@@ -286,7 +285,7 @@ fn findings_only_warn_when_asked_to(over: Over) {
     let stage = Stage::new(over);
     let key = stage.good_key();
     stage.kms.call("DisableKey", &json!({ "KeyId": key }));
-    let head = acceptance_tests::stage::HEAD.replace(
+    let head = acceptance_tests::stage::HEAD.but(
         "provider \"dbxcmk\" {}",
         "provider \"dbxcmk\" {\n  preflight = \"warn\"\n}",
     );
@@ -316,7 +315,7 @@ fn advice_can_be_ignored_and_errors_cannot(over: Over) {
     };
     stage.configure(&ignoring("kms-key-no-rotation"));
     assert_eq!(stage.workdir.plan().run.warnings(), Vec::<&str>::new());
-    let head = acceptance_tests::stage::HEAD.replace(
+    let head = acceptance_tests::stage::HEAD.but(
         "provider \"dbxcmk\" {}",
         "provider \"dbxcmk\" {\n  ignore_findings = [\"kms-key-no-rotation\"]\n}",
     );

@@ -3,6 +3,7 @@
 use dbxcmk_sandbox::WORKSPACE;
 use serde_json::json;
 
+use acceptance_tests::hcl::Hcl as _;
 use acceptance_tests::stage::{HEAD_WITH_AWS, MANAGED_SERVICES, Over, STORAGE, Stage, policy};
 
 const LATER: &str = "Part of the proof happens at apply";
@@ -85,7 +86,7 @@ fn a_workspace_that_is_known_later_is_said() {
     let later = "\nresource \"terraform_data\" \"w\" {\n  input = \"1\"\n}\n";
     let named = format!("workspace_id                 = \"{WORKSPACE}\"");
     let unknown = "workspace_id = terraform_data.w.output";
-    stage.configure(&format!("{}{later}", all.replace(&named, unknown)));
+    stage.configure(&format!("{}{later}", all.but(&named, unknown)));
     let warning = stage.workdir.plan().run.warning(LATER).detail.clone();
     assert!(warning.contains("`workspace_id` is"), "{warning}");
 }
@@ -123,7 +124,7 @@ fn several_planned_configurations_are_judged_together() {
     let stage = Stage::new(Over::Sandbox);
     let bad = role_denied(&stage);
     // Both are planned before the binding is.
-    let after_both = binding("two").replace(
+    let after_both = binding("two").but(
         "  settle_time",
         "  depends_on = [dbxcmk_key_configuration.one]\n  settle_time",
     );
@@ -143,7 +144,7 @@ fn several_planned_configurations_are_judged_together() {
     let stage = Stage::new(Over::Sandbox);
     let [one, other] = [(); 2].map(|()| role_denied(&stage));
     let one = configuration("one", &quoted(&one));
-    stage.configure(&format!("{one}{}", two.replace(&bad, &other)));
+    stage.configure(&format!("{one}{}", two.but(&bad, &other)));
     stage.workdir.refused_plan().error(DENIED);
 }
 
@@ -156,7 +157,7 @@ fn what_has_to_wait_is_said_once() {
         stage.good_key()
     );
     for name in ["one", "two", "three"] {
-        whole.push_str(&configuration(name, "terraform_data.key.output").replace(
+        whole.push_str(&configuration(name, "terraform_data.key.output").but(
             "    key_arn",
             &format!("    key_alias = \"alias/{name}\"\n    key_arn"),
         ));

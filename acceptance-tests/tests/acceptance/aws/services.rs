@@ -2,6 +2,7 @@
 //! run over the sandbox's KMS and over LocalStack.
 
 use acceptance_tests::harness::python::python;
+use acceptance_tests::hcl::Hcl as _;
 use acceptance_tests::kms::Refusal;
 use dbxcmk_sandbox::{Options, Sandbox};
 use serde_json::{Value as Json, json};
@@ -242,7 +243,7 @@ fn tried(over: Over, what: &str) -> String {
         "a policy of forty thousand bytes" => put(&policy(
             &key,
             &[&acceptance_tests::stage::STORAGE
-                .replace("\"Storage\"", &format!("\"{}\"", "x".repeat(40_000)))],
+                .but("\"Storage\"", &format!("\"{}\"", "x".repeat(40_000)))],
         )),
         "a policy for a key that is pending deletion" => {
             deletion(7).unwrap();

@@ -4,6 +4,7 @@ use dbxcmk_sandbox::{ROLE_ARN, WORKSPACE};
 use kms_policy::Document;
 use serde_json::{Value as Json, json};
 
+use acceptance_tests::hcl::Hcl as _;
 use acceptance_tests::stage::{MANAGED_SERVICES, Over, STORAGE, Stage, over_both, policy};
 
 over_both! {
@@ -37,7 +38,7 @@ fn applied(over: Over) -> (Stage, String) {
 
 fn the_order_of_use_cases_means_nothing(over: Over) {
     let (stage, key) = applied(over);
-    let turned = resource(&key, "").replace(
+    let turned = resource(&key, "").but(
         "\"MANAGED_SERVICES\", \"STORAGE\"",
         "\"STORAGE\", \"MANAGED_SERVICES\"",
     );
@@ -59,9 +60,7 @@ fn a_foreign_statement_is_kept_and_is_no_difference(over: Over) {
     stage.workdir.empty_plan();
 
     // A change of ours leaves it byte for byte as it is.
-    stage.configure(
-        &resource(&key, "").replace("key_arn =", "include_grants = true\n    key_arn ="),
-    );
+    stage.configure(&resource(&key, "").but("key_arn =", "include_grants = true\n    key_arn ="));
     let plan = stage.workdir.plan();
     assert_eq!(plan.actions(ADDRESS), "update");
     stage.workdir.apply();
@@ -121,7 +120,7 @@ fn documented_statements_are_adopted(over: Over) {
 
 fn a_use_case_that_is_given_up_loses_its_statement(over: Over) {
     let (stage, key) = applied(over);
-    stage.configure(&resource(&key, "").replace(", \"STORAGE\"", "").replace(
+    stage.configure(&resource(&key, "").but(", \"STORAGE\"", "").but(
         &format!("    cross_account_role_arn = \"{ROLE_ARN}\"\n"),
         "",
     ));
@@ -140,7 +139,7 @@ fn nothing_is_put_that_is_there_already(over: Over) {
     let key = stage.kms.create_key(&json!({}));
     let before = policy(&key, &[MANAGED_SERVICES, STORAGE]);
     stage.kms.put_policy(&key, &before);
-    stage.configure(&resource(&key, "").replace(
+    stage.configure(&resource(&key, "").but(
         &format!("    cross_account_role_arn = \"{ROLE_ARN}\"\n"),
         "",
     ));
@@ -153,8 +152,8 @@ fn two_accounts_share_a_key(over: Over) {
     let (stage, key) = applied(over);
     let other = "11111111-2222-4333-8444-555555555555";
     let second = resource(&key, &format!("  databricks_account_ids = [\"{other}\"]\n"))
-        .replace("\"lakehouse\"", "\"other\"")
-        .replace(
+        .but("\"lakehouse\"", "\"other\"")
+        .but(
             &format!("    cross_account_role_arn = \"{ROLE_ARN}\"\n"),
             "",
         );
@@ -194,7 +193,7 @@ fn destroying_statements_that_a_workspace_needs_is_refused(over: Over) {
     );
     assert!(stage.kms.policy(&key).contains("414351767826"));
     // Giving up a use case would do the same harm.
-    stage.configure(&resource(&key, "").replace(", \"STORAGE\"", "").replace(
+    stage.configure(&resource(&key, "").but(", \"STORAGE\"", "").but(
         &format!("    cross_account_role_arn = \"{ROLE_ARN}\"\n"),
         "",
     ));
@@ -388,7 +387,7 @@ mod with_twins {
         stage.workdir.apply();
         // A user who agrees gets a warning.
         let forced =
-            twin("a", BOTH, &key).replace("  use_cases", "  force_destroy = true\n  use_cases");
+            twin("a", BOTH, &key).but("  use_cases", "  force_destroy = true\n  use_cases");
         stage.configure(&forced);
         let run = stage.workdir.apply();
         let warning = run.warning(&format!("Workspaces can lose access to the key {id}"));
@@ -419,7 +418,7 @@ mod with_others {
     /// A second person with a configuration of their own for the same key.
     fn second(stage: &Stage, key: &str) -> Workdir {
         let workdir = Workdir::new(&stage.sandbox);
-        let own = resource(key, &format!("  databricks_account_ids = [\"{OTHER}\"]\n")).replace(
+        let own = resource(key, &format!("  databricks_account_ids = [\"{OTHER}\"]\n")).but(
             &format!("    cross_account_role_arn = \"{ROLE_ARN}\"\n"),
             "",
         );
@@ -480,13 +479,13 @@ mod with_others {
     fn a_foreign_change_of_our_statements_since_the_plan_stops_the_apply() {
         let (stage, key) = applied(Over::Sandbox);
         stage.configure(
-            &resource(&key, "").replace("key_arn =", "include_grants = true\n    key_arn ="),
+            &resource(&key, "").but("key_arn =", "include_grants = true\n    key_arn ="),
         );
         stage.workdir.plan();
         let before = stage.kms.policy(&key);
         stage.kms.put_policy(
             &key,
-            &before.replace("\"kms:Encrypt\",\"kms:Decrypt\"]", "\"kms:Encrypt\"]"),
+            &before.but("\"kms:Encrypt\",\"kms:Decrypt\"]", "\"kms:Encrypt\"]"),
         );
         let run = stage.workdir.run(&["apply", "-json", "plan.tfplan"]);
         let error = run.error("Somebody else changed the statements for Databricks since the plan");
@@ -508,7 +507,7 @@ mod with_others {
     fn a_foreign_change_of_other_statements_since_the_plan_is_merged_with() {
         let (stage, key) = applied(Over::Sandbox);
         stage.configure(
-            &resource(&key, "").replace("key_arn =", "include_grants = true\n    key_arn ="),
+            &resource(&key, "").but("key_arn =", "include_grants = true\n    key_arn ="),
         );
         stage.workdir.plan();
         let before = stage.kms.policy(&key);

@@ -5,6 +5,7 @@ use dbxcmk_sandbox::world::World;
 use dbxcmk_sandbox::{ROLE_ARN, WORKSPACE};
 use serde_json::json;
 
+use acceptance_tests::hcl::Hcl as _;
 use acceptance_tests::stage::{
     HEAD, HEAD_WITH_AWS, MANAGED_SERVICES, Over, STORAGE, Stage, policy,
 };
@@ -138,7 +139,7 @@ const ROWS: &[Row] = &[
         true,
         |role| {
             role.inline
-                .insert("odd".to_owned(), ALLOW_KMS.replace("Allow", "Maybe"));
+                .insert("odd".to_owned(), ALLOW_KMS.but("Allow", "Maybe"));
         },
         Some((
             "An IAM policy of the cross-account role is not valid",
@@ -204,7 +205,7 @@ fn the_role_is_judged_by_all_of_its_policies() {
 #[test]
 fn a_role_that_does_not_trust_databricks_is_pointed_out() {
     let (stage, key) = stage(true, |role| {
-        role.trust = role.trust.replace("2a6f0a5c", "00000000");
+        role.trust = role.trust.but("2a6f0a5c", "00000000");
     });
     let whole = bound(&key);
     stage.configure(without_binding(&whole));
@@ -249,7 +250,7 @@ fn a_role_that_cannot_be_read_says_what_to_grant() {
     }
     let off = format!(
         "{}{whole}",
-        HEAD.replace(
+        HEAD.but(
             "provider \"dbxcmk\" {}",
             "provider \"dbxcmk\" {\n  aws = {\n    examine_iam = false\n  }\n}"
         )
@@ -282,7 +283,7 @@ fn a_role_that_iam_allows_loses_nothing() {
             format!(
                 "resource \"dbxcmk_key_policy\" \"lakehouse\" {{\n  use_cases = [\"MANAGED_SERVICES\", \"STORAGE\"]\n  aws = {{\n    key_arn = \
                  \"{key}\"\n{role}  }}\n}}\n{}",
-                bound(&key).replace(
+                bound(&key).but(
                     &format!("\"{key}\""),
                     "dbxcmk_key_policy.lakehouse.aws.key_arn"
                 )
@@ -352,7 +353,7 @@ resource "dbxcmk_workspace_binding" "all" {{
 #[test]
 fn an_unknown_service_of_the_endpoints_is_refused() {
     let stage = Stage::new(Over::Sandbox);
-    let head = HEAD.replace(
+    let head = HEAD.but(
         "provider \"dbxcmk\" {}",
         "provider \"dbxcmk\" {\n  aws = {\n    endpoints = {\n      kmss = \"http://localhost:4566\"\n    }\n  }\n}",
     );
@@ -433,7 +434,7 @@ resource "aws_iam_role_policy" "volumes" {{
         let run = stage.workdir.plan().run;
         run.warning("The IAM policies of the cross-account role do not allow what it needs");
         // The same plan changes the policy of the role; the proof at apply sees the new one.
-        let waits = whole.replace(
+        let waits = whole.but(
             "  settle_time",
             "  depends_on   = [aws_iam_role_policy.volumes]\n  settle_time",
         );
@@ -447,7 +448,7 @@ resource "aws_iam_role_policy" "volumes" {{
 
 /// The provider with `aws.simulate`.
 fn simulating() -> String {
-    HEAD.replace(
+    HEAD.but(
         "provider \"dbxcmk\" {}",
         "provider \"dbxcmk\" {\n  aws = {\n    simulate = true\n  }\n}",
     )
@@ -552,7 +553,7 @@ fn a_thousand_bindings_read_each_key_and_each_role_once() {
             ..Role::cross_account()
         };
         stage.sandbox.with(|world| world.now.roles.push(own));
-        let statement = names_role().replace(ROLE_ARN, &role);
+        let statement = names_role().but(ROLE_ARN, &role);
         stage.kms.put_policy(
             &key,
             &policy(&key, &[MANAGED_SERVICES, STORAGE, &statement]),

@@ -3,6 +3,7 @@
 use dbxcmk_sandbox::{ROLE_ARN, WORKSPACE};
 use serde_json::json;
 
+use acceptance_tests::hcl::Hcl as _;
 use acceptance_tests::stage::{Over, Stage, over_both};
 
 over_both! {
@@ -42,7 +43,7 @@ resource "dbxcmk_workspace_binding" "prod" {{
     let settled = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
     stage.workdir.write(
         "main.tf",
-        &settled.replace("  workspace_id ", "  settle_time = \"0s\"\n  workspace_id "),
+        &settled.but("  workspace_id ", "  settle_time = \"0s\"\n  workspace_id "),
     );
     stage.workdir.apply();
     stage.workdir.write("main.tf", &settled);
