@@ -26,7 +26,7 @@ pub async fn with_key(client: &Client, key: &Key, stage: Stage) -> Catalogs {
         Err(_) => None,
     };
     all.only(|id| {
-        // An identifier of Azure is no configuration of another cloud.
+        // An identifier of Azure never names a key configuration.
         if Key::cloud_by_form(id) == Some(Cloud::Azure) {
             return false;
         }

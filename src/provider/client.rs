@@ -101,9 +101,9 @@ impl Client {
     }
 
     /// Whether a key's cloud can be called for a proof at plan; says once a run when it cannot.
-    pub fn can_prove(&self, cx: &Context<Self>, case: &KeyCheck) -> bool {
+    pub fn can_prove(&self, cx: &Context<Self>, check: &KeyCheck) -> bool {
         self.warn_of_unknown_clouds(cx);
-        self.keys.is_known(case)
+        self.keys.is_known(check)
     }
 
     /// Says once a run when a cloud cannot be called yet.

@@ -122,7 +122,7 @@ pub async fn grant(
     }
 }
 
-/// What came of a look at the access of a principal.
+/// What one read of the access of a principal showed.
 enum Step {
     /// It shows, and did often enough.
     Shows,
@@ -145,7 +145,7 @@ struct Granting<'a> {
 }
 
 impl Granting<'_> {
-    /// Looks at the access once, and sends what is missing.
+    /// Reads the access once, and sends what is missing.
     async fn step(&mut self, given: &mut bool) -> Result<Step, Diagnostics> {
         let azure = self.client.keys().azure();
         let (place, (_, principal)) = (self.place, self.grantee);

@@ -381,7 +381,7 @@ fn a_network_mirror_of_the_release_is_installed_from() {
     is_installed(&workdir);
 }
 
-/// A place in which the action runs: a release, and a program that replaces `gh` and notes how the action calls it.
+/// A place in which the action runs: a release, and a program called `gh` that notes what the action asks of it.
 struct Runner(tempfile::TempDir);
 
 impl Runner {

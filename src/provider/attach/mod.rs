@@ -150,49 +150,49 @@ pub trait KeysInUse {
     /// The state of a key, as a read that began after `earliest` shows it, or why the provider cannot read it.
     fn state_after(
         &self,
-        case: &KeyCheck,
+        check: &KeyCheck,
         earliest: Instant,
     ) -> impl Future<Output = AsOf<Result<KeyState, String>>> + Send;
 
     /// What the proof finds for each check now, without waiting for a key policy.
-    fn examine_now(&self, cases: &[KeyCheck]) -> impl Future<Output = Vec<Vec<Finding>>> + Send;
+    fn examine_now(&self, checks: &[KeyCheck]) -> impl Future<Output = Vec<Vec<Finding>>> + Send;
 
     /// What the proof finds for each check now, if it rests on a read from before `earliest`; `None` if every read is younger.
     fn examine_again(
         &self,
-        cases: &[KeyCheck],
+        checks: &[KeyCheck],
         earliest: Instant,
     ) -> impl Future<Output = Option<Vec<Vec<Finding>>>> + Send;
 
     /// Effect: the next proof reads the key of a check again.
-    fn forget(&self, case: &KeyCheck);
+    fn forget(&self, check: &KeyCheck);
 }
 
 impl KeysInUse for Keys {
     async fn state_after(
         &self,
-        case: &KeyCheck,
+        check: &KeyCheck,
         earliest: Instant,
     ) -> AsOf<Result<KeyState, String>> {
-        Self::state_after(self, case, earliest).await
+        Self::state_after(self, check, earliest).await
     }
 
-    async fn examine_now(&self, cases: &[KeyCheck]) -> Vec<Vec<Finding>> {
+    async fn examine_now(&self, checks: &[KeyCheck]) -> Vec<Vec<Finding>> {
         // An attach holds the lock of the workspace, for which a key policy may wait: if the attach
         // waited for that policy, neither would go on.
-        Self::examine_now(self, cases).await
+        Self::examine_now(self, checks).await
     }
 
     async fn examine_again(
         &self,
-        cases: &[KeyCheck],
+        checks: &[KeyCheck],
         earliest: Instant,
     ) -> Option<Vec<Vec<Finding>>> {
-        Self::examine_again(self, cases, earliest).await
+        Self::examine_again(self, checks, earliest).await
     }
 
-    fn forget(&self, case: &KeyCheck) {
-        Self::forget(self, &case.key());
+    fn forget(&self, check: &KeyCheck) {
+        Self::forget(self, &check.key());
     }
 }
 
@@ -236,7 +236,10 @@ async fn attach_within<K: KeysInUse, P: Platform>(
         .is_err_and(|failure| failure.is_about_the_key)
     {
         // The proof explains the failure by the key as it is now, not as it was before the attach.
-        orders.keys.iter().for_each(|case| around.keys.forget(case));
+        orders
+            .keys
+            .iter()
+            .for_each(|check| around.keys.forget(check));
     }
     attached
 }
@@ -268,9 +271,9 @@ async fn without_proof(reads: &impl KeysInUse, orders: &Orders) -> Vec<Key> {
     let again = reads.examine_again(&orders.keys, earliest).await;
     let of_each = orders.keys.iter().zip(again.unwrap_or_default());
     let mut lost = Vec::new();
-    for (case, findings) in of_each {
-        if findings.iter().any(|one| orders.stops.at(one)) && !lost.contains(&case.key()) {
-            lost.push(case.key());
+    for (check, findings) in of_each {
+        if findings.iter().any(|one| orders.stops.at(one)) && !lost.contains(&check.key()) {
+            lost.push(check.key());
         }
     }
     lost
@@ -374,16 +377,16 @@ struct KeysSeen {
 /// Reads the states of the keys, by reads that began after `earliest`.
 async fn see_keys(reads: &impl KeysInUse, keys: &[KeyCheck], earliest: Instant) -> KeysSeen {
     let mut seen = KeysSeen::default();
-    for case in keys {
-        match reads.state_after(case, earliest).await.value {
+    for check in keys {
+        match reads.state_after(check, earliest).await.value {
             Ok(KeyState::Enabled) => {}
             Ok(state) => {
-                seen.lost = Some((case.clone(), state));
+                seen.lost = Some((check.clone(), state));
                 return seen;
             }
             Err(error) => {
-                tracing::warn!(key = %case.key(), error, "the state of the key could not be read while it settles");
-                seen.unread.push((case.key(), error));
+                tracing::warn!(key = %check.key(), error, "the state of the key could not be read while it settles");
+                seen.unread.push((check.key(), error));
             }
         }
     }
@@ -393,13 +396,13 @@ async fn see_keys(reads: &impl KeysInUse, keys: &[KeyCheck], earliest: Instant) 
 /// The keys that certainly do not let Databricks use them, by reads that begin now.
 async fn without_access(reads: &impl KeysInUse, keys: &[KeyCheck]) -> Vec<Key> {
     let mut lost = Vec::new();
-    for case in keys {
-        reads.forget(case);
-        let findings = reads.examine_now(std::slice::from_ref(case)).await;
+    for check in keys {
+        reads.forget(check);
+        let findings = reads.examine_now(std::slice::from_ref(check)).await;
         // A key that the provider cannot read does not count as lost.
         let is_lost = |one: &Finding| one.id.severity_rule() == SeverityRule::Error;
-        if findings.iter().flatten().any(is_lost) && !lost.contains(&case.key()) {
-            lost.push(case.key());
+        if findings.iter().flatten().any(is_lost) && !lost.contains(&check.key()) {
+            lost.push(check.key());
         }
     }
     lost
@@ -469,7 +472,7 @@ struct Settling<'a, K, P: Platform> {
 }
 
 impl<K: KeysInUse, P: Platform> Settling<'_, K, P> {
-    /// Looks at the workspace: what follows from what was seen, and when that was.
+    /// Reads the workspace once: what follows from what it shows, and how long after the request that was.
     async fn look(&mut self) -> Result<(Next, Duration), Box<Failure<P::Workspace>>> {
         let look = self.platform.look(self.last).await;
         self.last = look.begun;

@@ -171,13 +171,13 @@ fn summary_and_advice<P: Platform>(end: &End, watched: &Watched) -> (String, Str
              RUNNING."
                 .to_owned(),
         ),
-        End::KeyLost(case, state) => (
+        End::KeyLost(check, state) => (
             "A key became unusable while the workspace was taking it".to_owned(),
             format!(
                 "The key {} is in the state {state}. Databricks can use a key only while it is enabled, so the workspace loses access to its \
                  data when the cached data keys expire.\n\n{}",
-                case.key(),
-                case.enabling(state).text(|hint| Some(in_hcl(hint)))
+                check.key(),
+                check.enabling(state).text(|hint| Some(in_hcl(hint)))
             ),
         ),
         End::AccessLost(keys) => {
@@ -224,7 +224,7 @@ pub(super) fn never_ready(truth: &str, orders: &Orders, reason: &str) -> Diagnos
     .on("workspace_id")
 }
 
-/// The proof held when the resource began, and does not any more.
+/// The proof held when the resource began, and no longer holds right before the request.
 pub(super) fn no_longer_usable(truth: &str, keys: &[Key]) -> Diagnostic {
     let names: Vec<String> = keys.iter().map(ToString::to_string).collect();
     Diagnostic::error(

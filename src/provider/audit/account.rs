@@ -263,7 +263,7 @@ impl Auditor {
                 reads: self.client.reads(),
                 workspace,
                 facts: &facts,
-                case,
+                use_case: case,
                 stage: Stage::Plan,
             };
             let (found, unknown) =

@@ -123,15 +123,15 @@ impl AwsKeys {
     /// The facts of a key. It waits until they are `enough`, or until no `dbxcmk_key_policy` of the configuration can change them.
     pub async fn facts_with_policy(
         &self,
-        case: &AwsKeyCheck,
+        check: &AwsKeyCheck,
         enough: impl Fn(&KeyFacts) -> bool + Send,
     ) -> KeyFacts {
         let what = Facts {
             keys: self,
-            case,
+            check,
             enough,
         };
-        let (facts, _) = settled(&self.walk, &self.about(case), Waits::ForPolicies, what).await;
+        let (facts, _) = settled(&self.walk, &self.about(check), Waits::ForPolicies, what).await;
         facts
     }
 
@@ -241,17 +241,17 @@ impl AwsKeys {
     }
 
     /// The facts of the key of a check at its stage: for a plan with the policy that the same plan is going to put.
-    async fn facts_of(&self, case: &AwsKeyCheck) -> KeyFacts {
-        let facts = match case.question.stage {
-            Stage::Plan => self.facts_for_plan(&case.key).await,
-            Stage::Apply => self.facts_now(&case.key).await,
+    async fn facts_of(&self, check: &AwsKeyCheck) -> KeyFacts {
+        let facts = match check.question.stage {
+            Stage::Plan => self.facts_for_plan(&check.key).await,
+            Stage::Apply => self.facts_now(&check.key).await,
         };
-        self.for_question(facts, &case.question).await
+        self.for_question(facts, &check.question).await
     }
 
     /// Whether a plan finds a fault of the key that stops the workspaces that use it.
-    pub(super) async fn cuts_users_off(&self, case: &AwsKeyCheck) -> bool {
-        let findings = judge(&self.facts_for_plan(&case.key).await, &case.question);
+    pub(super) async fn cuts_users_off(&self, check: &AwsKeyCheck) -> bool {
+        let findings = judge(&self.facts_for_plan(&check.key).await, &check.question);
         findings.iter().any(|one| one.severity == Severity::Error)
     }
 
@@ -268,7 +268,7 @@ impl AwsKeys {
 /// The question of [`AwsKeys::facts_with_policy`]: the facts of a key, until they are enough.
 struct Facts<'a, F> {
     keys: &'a AwsKeys,
-    case: &'a AwsKeyCheck,
+    check: &'a AwsKeyCheck,
     enough: F,
 }
 
@@ -276,7 +276,7 @@ impl<F: Fn(&KeyFacts) -> bool + Send> Look for Facts<'_, F> {
     type Found = KeyFacts;
 
     async fn look(&mut self) -> (KeyFacts, bool) {
-        let facts = self.keys.facts_of(self.case).await;
+        let facts = self.keys.facts_of(self.check).await;
         let may_change = !(self.enough)(&facts);
         (facts, may_change)
     }
@@ -285,22 +285,22 @@ impl<F: Fn(&KeyFacts) -> bool + Send> Look for Facts<'_, F> {
 impl Service for AwsKeys {
     type KeyCheck = AwsKeyCheck;
 
-    fn about(&self, case: &AwsKeyCheck) -> About {
+    fn about(&self, check: &AwsKeyCheck) -> About {
         About {
-            key: case.name(),
+            key: check.name(),
             workspace: None,
-            stage: case.question.stage,
+            stage: check.question.stage,
         }
     }
 
-    async fn judged(&self, case: &AwsKeyCheck) -> Vec<Finding> {
-        judge(&self.facts_of(case).await, &case.question)
+    async fn judged(&self, check: &AwsKeyCheck) -> Vec<Finding> {
+        judge(&self.facts_of(check).await, &check.question)
     }
 
-    fn has_been_read(&self, case: &AwsKeyCheck) -> bool {
-        let key = &case.key;
-        let of_role = case.question.usage.cross_account_role.as_ref();
-        let mut of_tables = case.question.usage.table_roles.iter();
+    fn has_been_read(&self, check: &AwsKeyCheck) -> bool {
+        let key = &check.key;
+        let of_role = check.question.usage.cross_account_role.as_ref();
+        let mut of_tables = check.question.usage.table_roles.iter();
         self.facts.has_been_read(key)
             || self.grants.has_been_read(key)
             || of_tables.any(|role| self.roles.has_been_read(role))
@@ -310,14 +310,14 @@ impl Service for AwsKeys {
             })
     }
 
-    async fn forget_before(&self, moment: Instant, case: &AwsKeyCheck) -> bool {
-        let key = &case.key;
+    async fn forget_before(&self, moment: Instant, check: &AwsKeyCheck) -> bool {
+        let key = &check.key;
         let mut is_forgotten = self.facts.forget_before(moment, key).await;
         is_forgotten |= self.grants.forget_before(moment, key).await;
-        for role in &case.question.usage.table_roles {
+        for role in &check.question.usage.table_roles {
             is_forgotten |= self.roles.forget_before(moment, role).await;
         }
-        if let Some(role) = &case.question.usage.cross_account_role {
+        if let Some(role) = &check.question.usage.cross_account_role {
             let own = (role.clone(), key.clone());
             is_forgotten |= self.roles.forget_before(moment, role).await;
             is_forgotten |= self.simulations.forget_before(moment, &own).await;
@@ -398,7 +398,7 @@ impl AwsKeyCheck {
         let Ok(key) = info.key_arn.parse::<KeyArn>() else {
             return (None, Vec::new());
         };
-        let for_clusters = need.case == UseCase::Storage
+        let for_clusters = need.use_case == UseCase::Storage
             && !need.workspace.is_serverless_only()
             && info.is_reused_for_cluster_volumes();
         let (role, findings) = match for_clusters {
@@ -411,16 +411,16 @@ impl AwsKeyCheck {
         let usage = Usage::of(
             keys.deployment(&key),
             [need.account.id().clone()],
-            [need.case],
+            [need.use_case],
         );
         let question = Question {
             usage: usage.with_cross_account_role(role),
             cluster_volumes: false,
             stage: need.stage,
-            used_by: match need.workspace.key(need.case).known() {
+            used_by: match need.workspace.key(need.use_case).known() {
                 Some(attached) if attached.as_str() == id => vec![UsedBy {
                     workspace: need.workspace.in_words(),
-                    cases: vec![need.case],
+                    cases: vec![need.use_case],
                     is_asked: true,
                 }],
                 _ => Vec::new(),

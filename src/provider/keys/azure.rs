@@ -452,13 +452,13 @@ impl AzureKeys {
         findings.into_iter().next().filter(|_| is_missing)
     }
 
-    async fn facts_for(&self, case: &AzureKeyCheck, question: &Question) -> VaultKeyFacts {
+    async fn facts_for(&self, check: &AzureKeyCheck, question: &Question) -> VaultKeyFacts {
         let grantees = question.grantees.iter();
         let principals: Vec<PrincipalId> =
             grantees.map(|grantee| grantee.principal.clone()).collect();
         self.facts(
-            &case.key,
-            case.vault.as_ref(),
+            &check.key,
+            check.vault.as_ref(),
             question.workspace.as_ref(),
             &principals,
             question.stage,
@@ -466,10 +466,9 @@ impl AzureKeys {
         .await
     }
 
-    /// The same question with the identities that the workspace has now: a key policy of the run may have made some since the first
-    /// answer.
-    async fn asked_again(&self, case: &AzureKeyCheck, question: Question) -> Question {
-        let (Some(roles), Some(id)) = (case.roles, &question.workspace) else {
+    /// The same question, when the key policy of the run may have made identities that did not exist when it was put first.
+    async fn asked_again(&self, check: &AzureKeyCheck, question: Question) -> Question {
+        let (Some(roles), Some(id)) = (check.roles, &question.workspace) else {
             return question;
         };
         let Ok(workspace) = self.cloud.workspace(id).await else {
@@ -722,40 +721,43 @@ fn of_workspace(role: Role, workspace: Option<&ArmWorkspace>) -> Result<Principa
 impl Service for AzureKeys {
     type KeyCheck = AzureKeyCheck;
 
-    fn about(&self, case: &AzureKeyCheck) -> About {
+    fn about(&self, check: &AzureKeyCheck) -> About {
         About {
-            key: case.key.versionless().into(),
-            workspace: case.question.workspace.as_ref().map(ToString::to_string),
-            stage: case.question.stage,
+            key: check.key.versionless().into(),
+            workspace: check.question.workspace.as_ref().map(ToString::to_string),
+            stage: check.question.stage,
         }
     }
 
-    async fn judged(&self, case: &AzureKeyCheck) -> Vec<Finding> {
-        let stage = case.question.stage;
-        let findings = judge(&self.facts_for(case, &case.question).await, &case.question);
+    async fn judged(&self, check: &AzureKeyCheck) -> Vec<Finding> {
+        let stage = check.question.stage;
+        let findings = judge(
+            &self.facts_for(check, &check.question).await,
+            &check.question,
+        );
         let mut ids = findings.iter().map(|one| one.id);
         if stage == Stage::Plan || !ids.any(|id| id.by_policy().is_waited_for(stage)) {
             return findings;
         }
         // A key policy of this run may have made identities since the run read the workspace.
-        let question = self.asked_again(case, case.question.clone()).await;
-        judge(&self.facts_for(case, &question).await, &question)
+        let question = self.asked_again(check, check.question.clone()).await;
+        judge(&self.facts_for(check, &question).await, &question)
     }
 
-    fn has_been_read(&self, case: &AzureKeyCheck) -> bool {
-        let mut grants = names_of_grants(case);
-        self.keys.has_been_read(&case.key)
-            || self.places.has_been_read(&of_vault(&case.key))
+    fn has_been_read(&self, check: &AzureKeyCheck) -> bool {
+        let mut grants = names_of_grants(check);
+        self.keys.has_been_read(&check.key)
+            || self.places.has_been_read(&of_vault(&check.key))
             || grants.any(|name| self.grants.has_been_read(&name))
     }
 
-    async fn forget_before(&self, moment: Instant, case: &AzureKeyCheck) -> bool {
-        let mut is_forgotten = self.keys.forget_before(moment, &case.key).await;
+    async fn forget_before(&self, moment: Instant, check: &AzureKeyCheck) -> bool {
+        let mut is_forgotten = self.keys.forget_before(moment, &check.key).await;
         is_forgotten |= self
             .places
-            .forget_before(moment, &of_vault(&case.key))
+            .forget_before(moment, &of_vault(&check.key))
             .await;
-        for name in names_of_grants(case) {
+        for name in names_of_grants(check) {
             is_forgotten |= self.grants.forget_before(moment, &name).await;
         }
         is_forgotten
@@ -763,9 +765,11 @@ impl Service for AzureKeys {
 }
 
 /// The names under which the caches keep the access of the identities of a check.
-fn names_of_grants(case: &AzureKeyCheck) -> impl Iterator<Item = (VaultKeyId, PrincipalId)> + Send {
-    let of = of_vault(&case.key);
-    let grantees = case.question.grantees.iter();
+fn names_of_grants(
+    check: &AzureKeyCheck,
+) -> impl Iterator<Item = (VaultKeyId, PrincipalId)> + Send {
+    let of = of_vault(&check.key);
+    let grantees = check.question.grantees.iter();
     grantees.map(move |grantee| (of.clone(), grantee.principal.clone()))
 }
 

@@ -142,37 +142,37 @@ impl GcpKeys {
 impl Service for GcpKeys {
     type KeyCheck = GcpKeyCheck;
 
-    fn about(&self, case: &GcpKeyCheck) -> About {
+    fn about(&self, check: &GcpKeyCheck) -> About {
         About {
-            key: case.name(),
+            key: check.name(),
             workspace: None,
-            stage: case.question.stage,
+            stage: check.question.stage,
         }
     }
 
-    async fn judged(&self, case: &GcpKeyCheck) -> Vec<Finding> {
-        let stage = case.question.stage;
+    async fn judged(&self, check: &GcpKeyCheck) -> Vec<Finding> {
+        let stage = check.question.stage;
         let facts = match stage {
-            Stage::Plan => self.facts_for_plan(&case.key).await,
+            Stage::Plan => self.facts_for_plan(&check.key).await,
             // Right before an attach, only what Google Cloud shows counts.
-            Stage::Apply => self.read(&case.key, stage).await,
+            Stage::Apply => self.read(&check.key, stage).await,
         };
-        judge(&facts, &case.question)
+        judge(&facts, &check.question)
     }
 
-    fn has_been_read(&self, case: &GcpKeyCheck) -> bool {
-        let project = case.key.project().to_owned();
-        self.facts.has_been_read(&case.key) || self.above.has_been_read(&project)
+    fn has_been_read(&self, check: &GcpKeyCheck) -> bool {
+        let project = check.key.project().to_owned();
+        self.facts.has_been_read(&check.key) || self.above.has_been_read(&project)
     }
 
-    async fn forget_before(&self, moment: Instant, case: &GcpKeyCheck) -> bool {
-        let project = case.key.project().to_owned();
+    async fn forget_before(&self, moment: Instant, check: &GcpKeyCheck) -> bool {
+        let project = check.key.project().to_owned();
         // The facts of a key rest on what is above it, so the run drops both together.
         let is_above_forgotten = self.above.forget_before(moment, &project).await;
         if is_above_forgotten {
-            self.facts.forget(&case.key);
+            self.facts.forget(&check.key);
         }
-        self.facts.forget_before(moment, &case.key).await || is_above_forgotten
+        self.facts.forget_before(moment, &check.key).await || is_above_forgotten
     }
 }
 
@@ -242,7 +242,7 @@ impl GcpKeyCheck {
             }
         };
         let project = workspace.gcp_project();
-        let is_storage = need.case == UseCase::Storage;
+        let is_storage = need.use_case == UseCase::Storage;
         let workspace_project = match project {
             Some(project) if is_storage && keys.is_known() => {
                 match keys.project_number(project).await {
@@ -259,7 +259,7 @@ impl GcpKeyCheck {
             _ => None,
         };
         let usage = Usage {
-            use_cases: vec![need.case],
+            use_cases: vec![need.use_case],
             databricks,
             workspace_project,
             not_known: (!not_known.is_empty()).then(|| not_known.join("; ")),

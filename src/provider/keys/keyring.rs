@@ -42,19 +42,19 @@ pub(super) trait Service: Sync {
     type KeyCheck: Sync;
 
     /// The key, the workspace and the stage of a check.
-    fn about(&self, case: &Self::KeyCheck) -> About;
+    fn about(&self, check: &Self::KeyCheck) -> About;
 
     /// What the proof finds, from reads that are young enough for the stage of the check.
-    fn judged(&self, case: &Self::KeyCheck) -> impl Future<Output = Vec<Finding>> + Send;
+    fn judged(&self, check: &Self::KeyCheck) -> impl Future<Output = Vec<Finding>> + Send;
 
     /// Whether the run has read a fact on which the proof of a check may rest.
-    fn has_been_read(&self, case: &Self::KeyCheck) -> bool;
+    fn has_been_read(&self, check: &Self::KeyCheck) -> bool;
 
     /// Effect: drops what the run read for a check before `moment`. `false` when there was no such read.
     fn forget_before(
         &self,
         moment: Instant,
-        case: &Self::KeyCheck,
+        check: &Self::KeyCheck,
     ) -> impl Future<Output = bool> + Send;
 }
 
@@ -103,7 +103,7 @@ pub(super) async fn settled<L: Look>(
 
 struct Examination<'a, S: Service> {
     service: &'a S,
-    case: &'a S::KeyCheck,
+    check: &'a S::KeyCheck,
     stage: Stage,
 }
 
@@ -111,7 +111,7 @@ impl<S: Service> Look for Examination<'_, S> {
     type Found = Vec<Finding>;
 
     async fn look(&mut self) -> (Vec<Finding>, bool) {
-        let findings = self.service.judged(self.case).await;
+        let findings = self.service.judged(self.check).await;
         let may_change = findings
             .iter()
             .any(|one| one.id.by_policy().is_waited_for(self.stage));
@@ -123,13 +123,13 @@ impl<S: Service> Look for Examination<'_, S> {
 pub(super) async fn examine<S: Service>(
     service: &S,
     walk: &PolicyWalk,
-    case: &S::KeyCheck,
+    check: &S::KeyCheck,
     waits: Waits,
 ) -> Vec<Finding> {
-    let about = service.about(case);
+    let about = service.about(check);
     let what = Examination {
         service,
-        case,
+        check,
         stage: about.stage,
     };
     let (findings, in_vain) = settled(walk, &about, waits, what).await;
@@ -146,19 +146,19 @@ pub(super) trait Examiner {
     type KeyCheck;
 
     /// Whether the proof of a check may rest on a read from before the examination.
-    fn has_been_read(&self, case: &Self::KeyCheck) -> bool;
+    fn has_been_read(&self, check: &Self::KeyCheck) -> bool;
 
     /// Effect: drops what the run read for a check before `moment`. `false` when there was no such read.
     fn forget_before(
         &self,
         moment: Instant,
-        case: &Self::KeyCheck,
+        check: &Self::KeyCheck,
     ) -> impl Future<Output = bool> + Send;
 
     /// What the proof finds for each check.
     fn examine_once(
         &self,
-        cases: &[Self::KeyCheck],
+        checks: &[Self::KeyCheck],
     ) -> impl Future<Output = Vec<Vec<Finding>>> + Send;
 }
 
@@ -167,42 +167,42 @@ pub(super) trait Examiner {
 pub(super) async fn examined<E: Examiner>(
     by: &E,
     is_applying: bool,
-    cases: &[E::KeyCheck],
+    checks: &[E::KeyCheck],
 ) -> Vec<Vec<Finding>> {
     let begun = Instant::now();
     // The answer counts from now: another resource that the provider refuses at the same time may drop the read and fetch again.
-    let rests: Vec<bool> = cases.iter().map(|case| by.has_been_read(case)).collect();
-    let findings = by.examine_once(cases).await;
+    let rests: Vec<bool> = checks.iter().map(|check| by.has_been_read(check)).collect();
+    let findings = by.examine_once(checks).await;
     if !is_applying {
         return findings;
     }
     let mut is_old = false;
-    for ((case, found), rests) in cases.iter().zip(&findings).zip(rests) {
+    for ((check, found), rests) in checks.iter().zip(&findings).zip(rests) {
         if found.iter().any(|one| one.severity == Severity::Error) {
             is_old |= rests;
-            is_old |= by.forget_before(begun, case).await;
+            is_old |= by.forget_before(begun, check).await;
         }
     }
     match is_old {
-        true => by.examine_once(cases).await,
+        true => by.examine_once(checks).await,
         false => findings,
     }
 }
 
-/// What the proof says about each case, where something that it rests on was read before `earliest` or is not there any more; `None` where all of
-/// it is younger, so that what was said of it stays.
+/// What the proof says about each check, if a read behind it began before `earliest` or this run has forgotten it; `None` if every read is younger,
+/// so that the earlier answer stands.
 pub(super) async fn examined_again<E: Examiner>(
     by: &E,
     earliest: Instant,
-    cases: &[E::KeyCheck],
+    checks: &[E::KeyCheck],
 ) -> Option<Vec<Vec<Finding>>> {
     let mut is_old = false;
-    for case in cases {
-        is_old |= !by.has_been_read(case);
-        is_old |= by.forget_before(earliest, case).await;
+    for check in checks {
+        is_old |= !by.has_been_read(check);
+        is_old |= by.forget_before(earliest, check).await;
     }
     match is_old {
-        true => Some(examined(by, true, cases).await),
+        true => Some(examined(by, true, checks).await),
         false => None,
     }
 }

@@ -66,7 +66,7 @@ pub struct AttachNeed<'a> {
     /// The workspace as facts of the proof.
     pub facts: &'a WorkspaceFacts,
     /// Which data the key shall encrypt.
-    pub case: UseCase,
+    pub use_case: UseCase,
     /// Whether Terraform plans or applies.
     pub stage: Stage,
 }
@@ -81,17 +81,17 @@ impl KeyCheck {
     ) -> (Option<Self>, Vec<Finding>) {
         match (&remote.aws_key_info, &remote.gcp_key_info) {
             (Some(info), _) => {
-                let (case, findings) = AwsKeyCheck::of_configuration(
+                let (check, findings) = AwsKeyCheck::of_configuration(
                     &keys.aws,
                     need,
                     (&remote.customer_managed_key_id, info),
                 )
                 .await;
-                (case.map(Self::Aws), findings)
+                (check.map(Self::Aws), findings)
             }
             (None, Some(info)) => {
-                let case = GcpKeyCheck::of_configuration(&keys.gcp, need, remote, info).await;
-                (case.map(Self::Gcp), Vec::new())
+                let check = GcpKeyCheck::of_configuration(&keys.gcp, need, remote, info).await;
+                (check.map(Self::Gcp), Vec::new())
             }
             (None, None) => (None, Vec::new()),
         }
@@ -100,9 +100,9 @@ impl KeyCheck {
     /// The key that the proof is about.
     pub fn key(&self) -> Key {
         match self {
-            Self::Aws(case) => case.name(),
-            Self::Gcp(case) => case.name(),
-            Self::Azure(case) => case.name(),
+            Self::Aws(check) => check.name(),
+            Self::Gcp(check) => check.name(),
+            Self::Azure(check) => check.name(),
         }
     }
 
@@ -111,23 +111,23 @@ impl KeyCheck {
     #[must_use]
     pub fn used_by(self, users: Vec<(String, Vec<UseCase>)>) -> Self {
         match self {
-            Self::Aws(case) => Self::Aws(case.used_by(users)),
-            Self::Gcp(mut case) => {
+            Self::Aws(check) => Self::Aws(check.used_by(users)),
+            Self::Gcp(mut check) => {
                 if !users.is_empty() {
-                    case.question.users = users.into_iter().map(|(name, _)| name).collect();
+                    check.question.users = users.into_iter().map(|(name, _)| name).collect();
                 }
-                Self::Gcp(case)
+                Self::Gcp(check)
             }
-            Self::Azure(case) => Self::Azure(case),
+            Self::Azure(check) => Self::Azure(check),
         }
     }
 
     /// Whether Terraform plans or applies.
     fn stage(&self) -> Stage {
         match self {
-            Self::Aws(case) => case.question.stage,
-            Self::Gcp(case) => case.question.stage,
-            Self::Azure(case) => case.question.stage,
+            Self::Aws(check) => check.question.stage,
+            Self::Gcp(check) => check.question.stage,
+            Self::Azure(check) => check.question.stage,
         }
     }
 
@@ -140,9 +140,9 @@ impl KeyCheck {
             );
         }
         match self {
-            Self::Aws(case) => case.enabling(),
-            Self::Gcp(case) => case.enabling(),
-            Self::Azure(case) => case.enabling(state),
+            Self::Aws(check) => check.enabling(),
+            Self::Gcp(check) => check.enabling(),
+            Self::Azure(check) => check.enabling(state),
         }
     }
 }
@@ -215,27 +215,27 @@ struct Examination<'a> {
 impl Examiner for Examination<'_> {
     type KeyCheck = KeyCheck;
 
-    fn has_been_read(&self, case: &KeyCheck) -> bool {
-        by_cloud!(KeyCheck, self.keys, case, |ring, case| ring
-            .has_been_read(case))
+    fn has_been_read(&self, check: &KeyCheck) -> bool {
+        by_cloud!(KeyCheck, self.keys, check, |ring, check| ring
+            .has_been_read(check))
     }
 
-    async fn forget_before(&self, moment: Instant, case: &KeyCheck) -> bool {
-        by_cloud!(KeyCheck, self.keys, case, |ring, case| {
-            ring.forget_before(moment, case).await
+    async fn forget_before(&self, moment: Instant, check: &KeyCheck) -> bool {
+        by_cloud!(KeyCheck, self.keys, check, |ring, check| {
+            ring.forget_before(moment, check).await
         })
     }
 
-    async fn examine_once(&self, cases: &[KeyCheck]) -> Vec<Vec<Finding>> {
+    async fn examine_once(&self, checks: &[KeyCheck]) -> Vec<Vec<Finding>> {
         let Self { keys, waits } = *self;
         let walk = keys.policies();
         let mut findings = Vec::new();
-        for case in cases {
+        for check in checks {
             // The future is large: in a box, it does not take the stack of every task that waits for it.
-            let found: Vec<Finding> = by_cloud!(KeyCheck, keys, case, |ring, case| {
-                Box::pin(keyring::examine(ring, walk, case, waits)).await
+            let found: Vec<Finding> = by_cloud!(KeyCheck, keys, check, |ring, check| {
+                Box::pin(keyring::examine(ring, walk, check, waits)).await
             });
-            let key = case.key();
+            let key = check.key();
             let named = |finding: Finding| finding.about(key.short());
             findings.push(found.into_iter().map(named).collect());
         }
@@ -301,8 +301,8 @@ impl Keys {
     }
 
     /// Whether the provider can call the cloud of a key: not while the cloud's part of the provider block is unknown.
-    pub fn is_known(&self, case: &KeyCheck) -> bool {
-        by_cloud!(Key, self, &case.key(), |ring, _key| ring.is_known())
+    pub fn is_known(&self, check: &KeyCheck) -> bool {
+        by_cloud!(Key, self, &check.key(), |ring, _key| ring.is_known())
     }
 
     /// The parts of the provider block that Terraform does not know yet, so that the provider cannot call their clouds.
@@ -321,44 +321,46 @@ impl Keys {
 
     /// What the proof finds for each check. It waits until a read shows everything that the proof needs, or until no `dbxcmk_key_policy` of the
     /// configuration can change the result. Several checks of one key share a read; `keyring.rs` says how old it may be.
-    pub async fn examine(&self, cases: &[KeyCheck]) -> Vec<Vec<Finding>> {
-        self.examine_waiting(cases, Waits::ForPolicies).await
+    pub async fn examine(&self, checks: &[KeyCheck]) -> Vec<Vec<Finding>> {
+        self.examine_waiting(checks, Waits::ForPolicies).await
     }
 
     /// What the proof finds for each check now, without waiting for a `dbxcmk_key_policy` that may change it.
-    pub async fn examine_now(&self, cases: &[KeyCheck]) -> Vec<Vec<Finding>> {
-        self.examine_waiting(cases, Waits::No).await
+    pub async fn examine_now(&self, checks: &[KeyCheck]) -> Vec<Vec<Finding>> {
+        self.examine_waiting(checks, Waits::No).await
     }
 
-    /// What the proof says about each case now, where something that it rests on was read before `earliest`; `None` where nothing was, so that what
+    /// What the proof says about each check now, where something that it rests on was read before `earliest`; `None` where nothing was, so that what
     /// was said stays.
     pub async fn examine_again(
         &self,
-        cases: &[KeyCheck],
+        checks: &[KeyCheck],
         earliest: Instant,
     ) -> Option<Vec<Vec<Finding>>> {
         let by = Examination {
             keys: self,
             waits: Waits::No,
         };
-        examined_again(&by, earliest, cases).await
+        examined_again(&by, earliest, checks).await
     }
 
-    async fn examine_waiting(&self, cases: &[KeyCheck], waits: Waits) -> Vec<Vec<Finding>> {
-        if cases.iter().any(|case| case.stage() == Stage::Apply) {
+    async fn examine_waiting(&self, checks: &[KeyCheck], waits: Waits) -> Vec<Vec<Finding>> {
+        if checks.iter().any(|check| check.stage() == Stage::Apply) {
             self.is_applying.store(true, Ordering::Relaxed);
         }
         let is_applying = self.is_applying.load(Ordering::Relaxed);
         let by = Examination { keys: self, waits };
-        examined(&by, is_applying, cases).await
+        examined(&by, is_applying, checks).await
     }
 
     /// Whether a plan finds a fault of the key that cuts off the workspaces that use it from their data.
-    pub async fn cuts_users_off(&self, case: &KeyCheck) -> bool {
-        match case {
-            _ if case.stage() == Stage::Apply => false,
-            KeyCheck::Aws(case) => self.aws.cuts_users_off(case).await,
-            KeyCheck::Gcp(case) => has_unusable_versions(&self.gcp.facts_for_plan(&case.key).await),
+    pub async fn cuts_users_off(&self, check: &KeyCheck) -> bool {
+        match check {
+            _ if check.stage() == Stage::Apply => false,
+            KeyCheck::Aws(check) => self.aws.cuts_users_off(check).await,
+            KeyCheck::Gcp(check) => {
+                has_unusable_versions(&self.gcp.facts_for_plan(&check.key).await)
+            }
             KeyCheck::Azure(_) => false,
         }
     }
@@ -395,10 +397,10 @@ impl Keys {
     /// wait for the same key share one read.
     pub async fn state_after(
         &self,
-        case: &KeyCheck,
+        check: &KeyCheck,
         earliest: Instant,
     ) -> AsOf<Result<KeyState, String>> {
-        let key = case.key();
+        let key = check.key();
         let watched = Arc::clone(lock(&self.states).entry(key.clone()).or_default());
         let read = || async {
             by_cloud!(Key, self, &key, |ring, key| {

@@ -59,7 +59,7 @@ pub async fn judge_restored(client: &Client, impact: &Impact) -> Result<Vec<Find
                 reads: client.reads(),
                 workspace: &workspace,
                 facts: &facts,
-                case,
+                use_case: case,
                 stage: Stage::Apply,
             };
             let (key, unknown) = KeyCheck::of_configuration(client.keys(), &need, remote).await;

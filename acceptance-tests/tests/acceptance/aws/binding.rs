@@ -658,7 +658,7 @@ mod the_account {
             .workdir
             .refused_plan()
             .error("The workspace is bound twice");
-        // Also where both want the same, whoever of them is new.
+        // Also where both want the same, no matter which of them is new.
         let equal = binding("one", "one").but("\"prod\"", "\"second\"");
         stage.workdir.write("main.tf", &format!("{text}{equal}"));
         let run = stage.workdir.refused_plan();

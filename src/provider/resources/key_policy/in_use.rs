@@ -97,17 +97,17 @@ pub(super) async fn users_of(client: &Client, key: &Key) -> Result<Vec<User>, Di
     Ok(users.collect())
 }
 
-/// The check with the workspaces that use its key, where a fault of the key keeps their data away. When the provider cannot read the
-/// workspaces, it adds none, and the check keeps what it has.
-pub async fn with_users(client: &Client, case: KeyCheck) -> KeyCheck {
-    if !client.keys().is_known(&case) || !client.keys().cuts_users_off(&case).await {
-        return case;
+/// The case with the workspaces that use its key, where it matters: where something keeps their data away. Who cannot be asked adds none, and
+/// what the case says itself stays.
+pub async fn with_users(client: &Client, check: KeyCheck) -> KeyCheck {
+    if !client.keys().is_known(&check) || !client.keys().cuts_users_off(&check).await {
+        return check;
     }
-    let users = users_of(client, &case.key()).await.unwrap_or_default();
+    let users = users_of(client, &check.key()).await.unwrap_or_default();
     let users = users
         .into_iter()
         .map(|user| (user.workspace.in_words(), user.cases));
-    case.used_by(users.collect())
+    check.used_by(users.collect())
 }
 
 /// Refuses to take from a key what Databricks still needs after a rotation. `what`: what takes it, as `This change`. `is_said`: whether it is

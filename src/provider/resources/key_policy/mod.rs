@@ -178,7 +178,19 @@ fn former<'a>(
     (prior.key_name() != plan.model.key_name()).then_some(prior)
 }
 
-/// The outcome of a plan, with what a change of the key takes from the former one.
+/// The one place that tells the clouds apart: what the module of the cloud of a key policy does, its name being `cloud` in `$work`. Each has the same
+/// functions.
+macro_rules! on_its_cloud {
+    ($model:expr, |cloud| cloud::$work:ident($($argument:expr),*) $(. $wait:tt)?) => {
+        match $model.cloud() {
+            Cloud::Gcp => gcp::$work($($argument),*) $(. $wait)?,
+            Cloud::Azure => azure::$work($($argument),*) $(. $wait)?,
+            Cloud::Aws | Cloud::Other(_) => aws::$work($($argument),*) $(. $wait)?,
+        }
+    };
+}
+
+/// The outcome of a plan, and what is said about the former key.
 async fn with_former(
     cx: &Context<Client>,
     change: &Change<KeyPolicyModel>,
@@ -190,11 +202,7 @@ async fn with_former(
     };
     let mut found = outcome.err().unwrap_or_default();
     let what = "Changing the key of this resource";
-    let left = match prior.cloud() {
-        Cloud::Gcp => gcp::plan_leaving(cx, prior, what).await,
-        Cloud::Azure => azure::plan_leaving(cx, prior, what).await,
-        _ => aws::plan_leaving(cx, prior, what).await,
-    };
+    let left = on_its_cloud!(prior, |cloud| cloud::plan_leaving(cx, prior, what).await);
     found.extend(left.err().unwrap_or_default());
     match found.has_errors() {
         true => Err(found.into()),
@@ -317,11 +325,7 @@ impl Resource for KeyPolicyResource {
         {
             return refused.into();
         }
-        match config.cloud() {
-            Cloud::Gcp => gcp::validate(config),
-            Cloud::Azure => azure::validate(config),
-            _ => aws::validate(config),
-        }
+        on_its_cloud!(config, |cloud| cloud::validate(config))
     }
 
     async fn plan(
@@ -367,12 +371,10 @@ impl Resource for KeyPolicyResource {
         state: &KeyPolicyModel,
     ) -> Result<(), Unfinished> {
         let what = DESTROYING;
-        match state.cloud() {
-            Cloud::Gcp => gcp::plan_leaving(cx, state, what).await?,
-            Cloud::Azure => azure::plan_leaving(cx, state, what).await?,
-            _ => aws::plan_leaving(cx, state, what).await?,
-        }
-        Ok(())
+        Ok(on_its_cloud!(state, |cloud| cloud::plan_leaving(
+            cx, state, what
+        )
+        .await)?)
     }
 
     async fn create(
@@ -381,11 +383,10 @@ impl Resource for KeyPolicyResource {
         plan: KeyPolicyModel,
         progress: &Progress<KeyPolicyModel>,
     ) -> Result<KeyPolicyModel, Unfinished> {
-        Ok(match plan.cloud() {
-            Cloud::Gcp => gcp::put(cx, plan, None, progress).await,
-            Cloud::Azure => azure::put(cx, plan, None, progress).await,
-            _ => aws::put(cx, plan, None, progress).await,
-        }?)
+        Ok(on_its_cloud!(plan, |cloud| cloud::put(
+            cx, plan, None, progress
+        )
+        .await)?)
     }
 
     async fn read(
@@ -393,18 +394,10 @@ impl Resource for KeyPolicyResource {
         cx: &Context<Client>,
         state: KeyPolicyModel,
     ) -> Result<Option<KeyPolicyModel>, Unfinished> {
-        let seen = match state.cloud() {
-            Cloud::Gcp => gcp::seen(&state),
-            Cloud::Azure => azure::seen(&state),
-            _ => aws::seen(&state),
-        };
+        let seen = on_its_cloud!(state, |cloud| cloud::seen(&state));
         let (scope, own) = seen.unzip();
         leaving::was_read(cx, &state, scope, own.unwrap_or_default()).await;
-        match state.cloud() {
-            Cloud::Gcp => gcp::read(cx, state).await,
-            Cloud::Azure => azure::read(cx, state).await,
-            _ => aws::read(cx, state).await,
-        }
+        on_its_cloud!(state, |cloud| cloud::read(cx, state).await)
     }
 
     async fn update(
@@ -414,19 +407,17 @@ impl Resource for KeyPolicyResource {
         plan: KeyPolicyModel,
         progress: &Progress<KeyPolicyModel>,
     ) -> Result<KeyPolicyModel, Unfinished> {
-        Ok(match plan.cloud() {
-            Cloud::Gcp => gcp::put(cx, plan, Some(&prior), progress).await,
-            Cloud::Azure => azure::put(cx, plan, Some(&prior), progress).await,
-            _ => aws::put(cx, plan, Some(&prior), progress).await,
-        }?)
+        Ok(on_its_cloud!(plan, |cloud| cloud::put(
+            cx,
+            plan,
+            Some(&prior),
+            progress
+        )
+        .await)?)
     }
 
     async fn delete(&self, cx: &Context<Client>, state: KeyPolicyModel) -> Result<(), Unfinished> {
-        Ok(match state.cloud() {
-            Cloud::Gcp => gcp::delete(cx, state).await,
-            Cloud::Azure => azure::delete(cx, state).await,
-            _ => aws::delete(cx, state).await,
-        }?)
+        Ok(on_its_cloud!(state, |cloud| cloud::delete(cx, state).await)?)
     }
 
     async fn import_state(

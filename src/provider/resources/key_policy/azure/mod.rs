@@ -536,7 +536,7 @@ impl Planned {
     }
 }
 
-/// Plans who needs access; who does not anymore. `shares`: what other key policies are told of it.
+/// Plans who needs access; who does not anymore. `shares`: what other key policies learn of it.
 async fn plan_principals(
     cx: &Context<Client>,
     change: &Change<KeyPolicyModel>,
@@ -658,7 +658,7 @@ fn granted(facts: &VaultKeyFacts, grantees: &[Grantee]) -> BTreeSet<PrincipalId>
     all.map(|grantee| grantee.principal.clone()).collect()
 }
 
-/// What a look at the access of a key policy shows.
+/// The access of a key policy, as one read shows it.
 struct Seen {
     grantees: Vec<Grantee>,
     /// Whether somebody could not be looked up, who keeps the place in the state.
@@ -817,7 +817,7 @@ pub(super) async fn read(
         let kept: BTreeSet<PrincipalId> = match is_imported {
             true => BTreeSet::new(),
             false if seen.is_unread => azure.principals().union(&unseen).cloned().collect(),
-            // Whoever came to need the key meanwhile, as the disk encryption set, is neither there nor missing.
+            // A principal that came to need the key meanwhile, as the disk encryption set does, is neither there nor missing.
             false => unseen,
         };
         azure.principals = known_set(there.union(&kept).cloned().collect::<BTreeSet<_>>());

@@ -74,7 +74,7 @@ pub(super) struct Shown<'a> {
 }
 
 /// Adopts the access that is this resource's: assignments that say so, and the access of the disk encryption set, which the binding has
-/// given after this resource gave the others. What was there before is not among it, whoever gave it.
+/// given after this resource gave the others. It leaves out what was there before, no matter who gave it.
 pub(super) async fn adopt(cx: &Context<Client>, place: Place<'_>, shown: &Shown<'_>) {
     let Fact::Known(vault) = &shown.facts.vault else {
         return;

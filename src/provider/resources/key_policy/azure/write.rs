@@ -299,7 +299,7 @@ impl Putting<'_> {
         Ok(())
     }
 
-    /// What an interrupted run has given is recognised by its name. How the vault decides about access, in the end.
+    /// Adopts what an interrupted run of this resource gave, which its name shows. Answers how the vault decides about access.
     async fn adopt_what_shows(&self, granted: &Granted) -> Result<String, Diagnostics> {
         let Place { key, vault, .. } = self.place;
         let principals: Vec<PrincipalId> = granted.principals().into_keys().collect();
@@ -323,7 +323,7 @@ impl Putting<'_> {
         Ok(name_of(&shown.access).to_owned())
     }
 
-    /// Takes the access of those whom the plan does not want any more, and whom no workspace needs.
+    /// Takes access from the principals that the plan no longer names, and that no workspace needs.
     async fn give_up(
         &self,
         wanted: &BTreeMap<PrincipalId, &Grantee>,

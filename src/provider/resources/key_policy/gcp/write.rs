@@ -93,7 +93,7 @@ pub(super) async fn write(
         }
     };
     if outcome.is_err() {
-        // Nobody has seen whether they were granted. If they were, it was by this.
+        // The provider has not seen whether Google granted them the role. If it did, this set was the reason.
         let perhaps = std::mem::take(&mut writing.perhaps);
         added.extend(perhaps);
     }
@@ -106,31 +106,31 @@ fn failed(key: &CryptoKeyName, error: &GcpError) -> Diagnostics {
         .into()
 }
 
-/// What came of a try.
+/// What one try came to.
 enum Step {
     /// The policy shows what is wanted.
     Shows,
-    /// It is to be read and written again.
+    /// The provider must read it, and perhaps set it, again.
     Again,
 }
 
-/// A policy that is being written.
+/// The loop of [`write()`].
 struct Writing<'a> {
     cx: &'a Context<Client>,
     write: &'a Write<'a>,
     added: &'a mut BTreeSet<String>,
-    /// Whom a set without an answer may have granted.
+    /// The members to whom a set without an answer may have given the role.
     perhaps: BTreeSet<String>,
     wait: Duration,
-    /// How often a set had no answer.
+    /// How many sets had no answer.
     tries: u32,
     begun: Instant,
-    /// Whether the log has said what is waited for.
+    /// Whether the log has said for what the apply waits.
     said: bool,
 }
 
 impl Writing<'_> {
-    /// Reads the policy, and sets it where it is not as it is wanted.
+    /// Reads the policy, and sets it if it lacks something.
     async fn step(&mut self) -> Result<Step, Diagnostics> {
         let (key, cloud) = (self.write.key, self.cx.client().keys().gcp().cloud());
         let before = cloud
@@ -154,7 +154,7 @@ impl Writing<'_> {
             Ok(_) => {
                 self.added.extend(edit.add);
                 self.cx.client().keys().gcp().policy_was_put(key);
-                // The next read shows it, or somebody else's policy instead of it; then all of it is done again.
+                // The next read shows the new policy, or one of another writer: then the provider does all of it again.
                 self.wait = PAUSES.0;
                 Ok(match pause(self.wait, self.cx.stop()).await {
                     Pause::Over => Step::Again,
@@ -165,7 +165,7 @@ impl Writing<'_> {
         }
     }
 
-    /// A set that was not taken, or of which nobody says what became of it: it is made again where that may help.
+    /// After a set that Google refused, or that had no answer: waits for the next try if one may help.
     async fn refused(&mut self, edit: Edit, error: &GcpError) -> Result<Step, Diagnostics> {
         let key = self.write.key;
         if error.is_missing_member() && is_storage_agent(error) {
@@ -196,7 +196,7 @@ impl Writing<'_> {
             });
         }
         tracing::info!(%key, %error, "the policy was not taken; reading it and trying again");
-        // Two writers that were refused together should not come together again.
+        // Two writers that Google refused together must not come together again, so the pause is random.
         let wait = self.wait.mul_f64(0.5 + fastrand::f64());
         if pause(wait, self.cx.stop()).await == Pause::Stopped {
             return Err(interrupted(key, error));
@@ -205,7 +205,7 @@ impl Writing<'_> {
         Ok(Step::Again)
     }
 
-    /// Google creates the service agent of Cloud Storage in a project when somebody asks for it.
+    /// Google creates the service agent of Cloud Storage in a project when a caller asks for it.
     async fn ask_for_storage_agents(&self) {
         let cloud = self.cx.client().keys().gcp().cloud();
         for number in self.write.wanted.iter().filter_map(|one| agent_of(one)) {

@@ -57,7 +57,7 @@ pub(super) async fn examine(
             reads: client.reads(),
             workspace,
             facts: &about,
-            case,
+            use_case: case,
             stage,
         };
         // What has no key that can be named was just judged.
@@ -110,7 +110,7 @@ pub(super) async fn examine_planned(
         reads: client.reads(),
         workspace,
         facts: &about,
-        case,
+        use_case: case,
         stage: Stage::Plan,
     };
     let mut candidates = Vec::new();
