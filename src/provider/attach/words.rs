@@ -231,7 +231,7 @@ pub(super) fn no_longer_usable(truth: &str, keys: &[Key]) -> Diagnostic {
         "A key became unusable before the workspace took it",
         format!(
             "{truth}\n\nThe proof held when this attach began. The provider read the key again right before it sent the keys, and the proof of {} \
-             does not hold any more, so it sent nothing. What the proof finds now is shown below. Fix it, then apply again.",
+             no longer holds, so it sent nothing. What the proof finds now is shown below. Fix it, then apply again.",
             names.join(" and ")
         ),
     )
