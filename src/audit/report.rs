@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::subject::AuditSubject;
 use crate::requirements::coverage::Covered;
+pub use crate::vocabulary::{EncryptedBy, LocationKind};
 
 /// The form of the report. A program that reads it accepts every `1.x`.
 pub const FORMAT_VERSION: &str = "1.0";
@@ -134,32 +135,6 @@ words! {
         No "no",
         /// Something that may use it was not read.
         NotKnown "not_known",
-    }
-}
-
-words! {
-    /// By whose key a location is encrypted.
-    EncryptedBy {
-        /// A key of the customer.
-        OwnKey "own_key",
-        /// A key of the cloud or of Databricks.
-        ProviderKey "provider_key",
-        /// The audit could not read it.
-        NotKnown "not_known",
-    }
-}
-
-words! {
-    /// What lies at a location.
-    LocationKind {
-        /// The bucket or storage account of a workspace.
-        WorkspaceBucket "workspace_bucket",
-        /// The storage root of a metastore, for catalogs without one of their own.
-        MetastoreRoot "metastore_root",
-        /// The default storage of a catalog.
-        Catalog "catalog",
-        /// An external location of Unity Catalog.
-        ExternalLocation "external_location",
     }
 }
 

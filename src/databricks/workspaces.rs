@@ -379,6 +379,30 @@ impl Account {
             .collect())
     }
 
+    /// The workspace buckets on AWS, by the IDs of their storage configurations. Source: databricks-sdk-go, `service/provisioning`,
+    /// `StorageConfiguration`.
+    ///
+    /// # Errors
+    /// When the API refuses or cannot be reached.
+    pub async fn root_buckets(&self) -> Result<BTreeMap<String, String>, Error> {
+        #[derive(Deserialize)]
+        struct Listed {
+            storage_configuration_id: String,
+            #[serde(default)]
+            root_bucket_info: Option<Root>,
+        }
+        #[derive(Deserialize)]
+        struct Root {
+            bucket_name: String,
+        }
+        let all: Vec<Listed> = self.get("/storage-configurations").await?;
+        let bucket = |one: Listed| {
+            let root = one.root_bucket_info?;
+            Some((one.storage_configuration_id, root.bucket_name))
+        };
+        Ok(all.into_iter().filter_map(bucket).collect())
+    }
+
     /// Changes the key fields of a workspace, and no others.
     ///
     /// # Errors

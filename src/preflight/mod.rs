@@ -11,6 +11,7 @@ mod catalog;
 pub mod gcp;
 mod last_use;
 mod remedy;
+pub mod storage;
 
 pub use catalog::{Id, SeverityRule, Silenced, Suppression};
 pub use last_use::{LastUse, Standing};

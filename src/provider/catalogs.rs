@@ -48,6 +48,7 @@ impl KeyedCatalog {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Catalogs {
     keyed: Vec<KeyedCatalog>,
+    metastores: Arc<Vec<MetastoreCatalogs>>,
     /// What the provider did not see; empty only where it certainly saw all.
     pub gaps: Vec<Gap>,
 }
@@ -55,26 +56,27 @@ pub struct Catalogs {
 impl Catalogs {
     fn of(metastores: Vec<MetastoreCatalogs>) -> Self {
         let mut all = Self::default();
-        for one in metastores {
-            for catalog in one.catalogs {
+        for one in &metastores {
+            for catalog in &one.catalogs {
                 if let CatalogKey::Set(key) = catalog.key() {
                     all.keyed.push(KeyedCatalog {
                         metastore_id: one.metastore.metastore_id.clone(),
-                        name: catalog.name,
+                        name: catalog.name.clone(),
                         key,
                     });
                 }
             }
-            all.gaps.extend(one.gaps);
+            all.gaps.extend(one.gaps.iter().cloned());
         }
         all.keyed.sort();
+        all.metastores = Arc::new(metastores);
         all
     }
 
     fn unseen(gap: Gap) -> Self {
         Self {
-            keyed: Vec::new(),
             gaps: vec![gap],
+            ..Self::default()
         }
     }
 
@@ -93,8 +95,14 @@ impl Catalogs {
     pub fn only(&self, is_it: impl Fn(&str) -> bool) -> Self {
         Self {
             keyed: self.with_key(is_it),
+            metastores: Arc::clone(&self.metastores),
             gaps: self.gaps.clone(),
         }
+    }
+
+    /// The metastores as the provider read them, each with its catalogs, also those without a key.
+    pub fn metastores(&self) -> &[MetastoreCatalogs] {
+        &self.metastores
     }
 
     /// All catalogs that have a key.
@@ -207,7 +215,7 @@ impl CatalogReads {
         }
         let all = metastores.into_iter().map(|metastore| async {
             let ways = self.ways(databricks, account, &metastore).await?;
-            Ok(MetastoreCatalogs::read(account, metastore, &ways).await)
+            Ok(MetastoreCatalogs::read(account, metastore, ways).await)
         });
         side_by_side(all).await.into_iter().collect()
     }
@@ -287,6 +295,7 @@ mod tests {
             metastore,
             catalogs,
             gaps: Vec::new(),
+            ways: Vec::new(),
         }]);
         let named: Vec<String> = all
             .using("C1")

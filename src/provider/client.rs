@@ -1,5 +1,6 @@
 //! What the provider's configuration is made into, shared by all operations of one run.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::account::{AccountReads, DatabricksAccount};
@@ -7,6 +8,7 @@ use super::catalogs::{CatalogReads, Catalogs};
 use super::config::Config;
 use super::diagnose::{self, IgnoreFindings, Reporter, Stops, Unavailable, later, silenced, split};
 use super::keys::{KeyCheck, Keys};
+use super::locations::{LocationReads, Locations, Sources};
 use super::run::RunMemory;
 use crate::databricks::Account;
 use crate::preflight::{Finding, Stage};
@@ -22,6 +24,7 @@ pub struct Client {
     databricks: DatabricksAccount,
     keys: Keys,
     catalogs: CatalogReads,
+    locations: LocationReads,
     run: RunMemory,
     reporter: Reporter,
 }
@@ -33,6 +36,7 @@ impl Client {
         Self {
             keys: Keys::new(config, databricks.deployment_of_host()),
             catalogs: CatalogReads::new(config.reads_catalogs(), config.workspace_endpoint()),
+            locations: LocationReads::default(),
             databricks,
             run: RunMemory::default(),
             reporter: Reporter::new(config.enforces(), silenced(&config.ignore_findings)),
@@ -78,6 +82,17 @@ impl Client {
     /// The catalogs as a read shows them that begins now.
     pub async fn catalogs_now(&self) -> Arc<Catalogs> {
         self.catalogs.now(&self.databricks).await
+    }
+
+    /// Where the tables of these metastores lie, or of all of the account, and by whose key. What could not be read is said in it.
+    pub async fn locations(&self, stage: Stage, of: Option<&BTreeSet<String>>) -> Locations {
+        let catalogs = self.catalogs(stage).await;
+        let from = Sources {
+            databricks: &self.databricks,
+            keys: &self.keys,
+            stage,
+        };
+        self.locations.get(from, &catalogs, of).await
     }
 
     /// What the resources of this run know of each other.

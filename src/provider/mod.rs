@@ -17,6 +17,7 @@ mod functions;
 mod keys;
 mod kill_switch;
 mod list_resources;
+mod locations;
 mod resources;
 mod run;
 mod settled;
@@ -89,6 +90,7 @@ impl Provider for Dbxcmk {
             data_source::register(data_sources::key_policy_document::KeyPolicyDocumentDataSource),
             data_source::register(data_sources::key_readiness::KeyReadinessDataSource),
             data_source::register(data_sources::revocation_impact::RevocationImpactDataSource),
+            data_source::register(data_sources::storage_encryption::StorageEncryptionDataSource),
             data_source::register(
                 data_sources::workspace_encryption::WorkspaceEncryptionDataSource,
             ),

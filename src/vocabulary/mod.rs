@@ -12,6 +12,7 @@ mod files;
 pub mod gcp;
 mod hosts;
 mod key;
+mod storage;
 pub(crate) mod words;
 
 pub use cloud::{
@@ -25,6 +26,7 @@ pub use deployment::{Deployment, PartitionError};
 pub use files::why_unread;
 pub use hosts::is_loopback;
 pub use key::{Key, KeyError};
+pub use storage::{EncryptedBy, LocationKind, NoStore, TableStore};
 pub use words::Words;
 
 /// Serde by way of the textual form.

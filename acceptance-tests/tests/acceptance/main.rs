@@ -28,6 +28,7 @@ mod fuzzing;
 mod google;
 mod hooks;
 mod instructions;
+mod locations;
 mod modeled;
 mod offline;
 mod plugin;

@@ -45,6 +45,15 @@ impl Buckets {
         buckets
     }
 
+    /// Changes a bucket or a storage account, or makes one, as `/_sandbox/buckets/{cloud}/{name}` does.
+    ///
+    /// # Errors
+    /// What is wrong with the changes; then nothing was changed.
+    pub fn change(&mut self, cloud: &str, name: &str, changes: &Json) -> Result<(), String> {
+        let changes = changes.as_object().ok_or("expected an object")?;
+        patch(self, cloud, name, changes)
+    }
+
     pub(crate) fn add_google(&mut self) {
         let made = google_bucket("acme-tables");
         self.google.insert("acme-tables".to_owned(), made);

@@ -346,6 +346,7 @@ impl Sandbox {
             all.push(pair("ARM_CLIENT_SECRET", azure::SECRET));
             all.push(pair("SANDBOX_AZURE_URL", &self.azure_url()));
         }
+        all.push(pair("AWS_ENDPOINT_URL_S3", &self.url()));
         for service in ["KMS", "STS", "IAM"] {
             all.push((format!("AWS_ENDPOINT_URL_{service}"), kms.clone()));
         }

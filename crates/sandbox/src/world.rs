@@ -110,6 +110,8 @@ pub struct Objects {
     pub workspaces: BTreeMap<u64, Workspace>,
     /// Credentials configurations by ID, as the API shows them.
     pub credentials: BTreeMap<String, Json>,
+    /// Storage configurations by ID, as the API shows them.
+    pub storage_configurations: BTreeMap<String, Json>,
     /// Keys by region and ID.
     pub keys: BTreeMap<(String, String), Key>,
     /// The last successful operation of each key by region and ID, and its time in seconds.
@@ -168,6 +170,7 @@ pub struct World {
 }
 
 const CREDENTIALS: &str = "c0ffee00-0000-4000-8000-000000000001";
+const STORAGE_CONFIGURATION: &str = "c0ffee00-0000-4000-8000-000000000002";
 
 impl Workspace {
     fn new(id: u64, name: &str, network: Option<&str>) -> Self {
@@ -180,7 +183,7 @@ impl Workspace {
             "cloud": "aws",
             "pricing_tier": "ENTERPRISE",
             "credentials_id": CREDENTIALS,
-            "storage_configuration_id": "c0ffee00-0000-4000-8000-000000000002",
+            "storage_configuration_id": STORAGE_CONFIGURATION,
             "workspace_status": "RUNNING",
             "workspace_status_message": "Workspace is running.",
             "compute_mode": "HYBRID",
@@ -248,6 +251,16 @@ impl World {
                 "account_id": ACCOUNT_ID,
                 "creation_time": 1_700_000_000_000_i64,
                 "aws_credentials": { "sts_role": { "role_arn": ROLE_ARN } },
+            }),
+        );
+        now.storage_configurations.insert(
+            STORAGE_CONFIGURATION.to_owned(),
+            json!({
+                "storage_configuration_id": STORAGE_CONFIGURATION,
+                "storage_configuration_name": "databricks-workspace-bucket",
+                "account_id": ACCOUNT_ID,
+                "creation_time": 1_700_000_000_000_i64,
+                "root_bucket_info": { "bucket_name": "acme-workspace-bucket" },
             }),
         );
         now.roles.push(Role::cross_account());

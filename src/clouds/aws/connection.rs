@@ -8,14 +8,15 @@ use std::time::Duration;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::ProvideCredentials as _;
 use aws_sdk_kms::config::SharedHttpClient;
 use aws_sdk_kms::config::{Credentials, SharedCredentialsProvider};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls;
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 
-use super::errors::{AwsError, understand};
+use super::errors::{AwsError, of_credentials, understand};
 use super::{http, profile};
 use crate::vocabulary::is_loopback;
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
@@ -48,6 +49,8 @@ pub struct AwsSettings {
     pub sts_endpoint: Option<String>,
     /// Where IAM is, if not where AWS has it.
     pub iam_endpoint: Option<String>,
+    /// Where S3 is, if not where AWS has it.
+    pub s3_endpoint: Option<String>,
     /// Whether the IAM policies of cross-account roles are read.
     pub examine_iam: bool,
     /// Whether the proof asks AWS's policy simulator for a second opinion.
@@ -67,14 +70,18 @@ pub struct AssumeRole {
     pub duration: Option<Duration>,
 }
 
-/// Whether a service is served by this machine: its endpoint, or the one that the environment has for it, is a loopback address.
-pub(super) fn is_on_this_machine(endpoint: Option<&str>, service: &str) -> bool {
+/// The endpoint that the environment has for a service. Source: AWS SDKs and Tools Reference Guide, "Service-specific endpoints".
+pub(super) fn in_environment(service: &str) -> Option<String> {
     let variable =
         |name: &str| doors::environment::variable(name).filter(|value| !value.is_empty());
+    variable(&format!("AWS_ENDPOINT_URL_{service}")).or_else(|| variable("AWS_ENDPOINT_URL"))
+}
+
+/// Whether a service is served by this machine: its endpoint, or the one that the environment has for it, is a loopback address.
+pub(super) fn is_on_this_machine(endpoint: Option<&str>, service: &str) -> bool {
     let endpoint = endpoint
         .map(str::to_owned)
-        .or_else(|| variable(&format!("AWS_ENDPOINT_URL_{service}")))
-        .or_else(|| variable("AWS_ENDPOINT_URL"));
+        .or_else(|| in_environment(service));
     endpoint
         .and_then(|endpoint| url::Url::parse(&endpoint).ok())
         .is_some_and(|url| is_loopback(&url))
@@ -85,6 +92,7 @@ pub(super) fn is_on_this_machine(endpoint: Option<&str>, service: &str) -> bool 
 pub(super) struct Connection {
     pub(super) settings: AwsSettings,
     base: OnceCell<SdkConfig>,
+    credentials: Mutex<Option<Credentials>>,
 }
 
 impl Connection {
@@ -93,6 +101,7 @@ impl Connection {
         Self {
             settings,
             base: OnceCell::new(),
+            credentials: Mutex::default(),
         }
     }
 
@@ -120,6 +129,28 @@ impl Connection {
             }
             other => other,
         }
+    }
+
+    /// The credentials, for a call that no SDK signs. They are kept until shortly before they expire, so that a role is not assumed for each call.
+    pub(super) async fn credentials(&self) -> Result<Credentials, AwsError> {
+        let mut kept = self.credentials.lock().await;
+        let soon = doors::clock::system() + Duration::from_secs(60);
+        let lives = |own: &Credentials| own.expiry().is_none_or(|expiry| expiry > soon);
+        if let Some(own) = kept.as_ref().filter(|own| lives(own)) {
+            return Ok(own.clone());
+        }
+        let none = |reason: String| AwsError::Credentials {
+            reason,
+            profile: self.settings.profile.clone(),
+            source: None,
+        };
+        let provider = self.base().await.credentials_provider();
+        let provider = provider.ok_or_else(|| none("none are configured".to_owned()))?;
+        let own = provider
+            .provide_credentials()
+            .await
+            .map_err(|error| none(of_credentials(&error, self.settings.profile.is_some())))?;
+        Ok(kept.insert(own).clone())
     }
 
     /// Region, credentials and roles, in the order in which AWS's own tools look for them.
@@ -178,16 +209,20 @@ impl Connection {
 
     /// The certificates that the user configured, if any. The SDK itself does not read `AWS_CA_BUNDLE`. The provider checked that it
     /// can use the file when Terraform configured it.
-    fn trusted(&self) -> Option<tls::TlsContext> {
+    pub(super) fn certificates(&self) -> Option<Vec<u8>> {
         let variable = || doors::environment::path("AWS_CA_BUNDLE");
         let file = self.settings.ca_bundle.clone().or_else(variable)?;
-        let pem = match doors::files::read(&file) {
-            Ok(pem) => pem,
+        match doors::files::read(&file) {
+            Ok(pem) => Some(pem),
             Err(error) => {
                 tracing::error!(file = %file.display(), %error, "the certificates for AWS cannot be read");
-                return None;
+                None
             }
-        };
+        }
+    }
+
+    fn trusted(&self) -> Option<tls::TlsContext> {
+        let pem = self.certificates()?;
         let trusted = tls::TrustStore::default()
             .with_native_roots(true)
             .with_pem_certificate(pem);

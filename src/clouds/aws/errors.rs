@@ -159,7 +159,7 @@ fn cause<'a, T: std::error::Error + 'static>(
 }
 
 /// Why the provider could not get credentials, without the SDK's own words where ours say it.
-fn of_credentials(error: &CredentialsError, names_profile: bool) -> String {
+pub(super) fn of_credentials(error: &CredentialsError, names_profile: bool) -> String {
     match error {
         CredentialsError::CredentialsNotLoaded(_) if names_profile => {
             "the profile, the container and the instance have none".to_owned()

@@ -55,7 +55,7 @@ impl Aws {
         self.kms_in(key.region()).await
     }
 
-    async fn kms_in(&self, region: &str) -> aws_sdk_kms::Client {
+    pub(super) async fn kms_in(&self, region: &str) -> aws_sdk_kms::Client {
         let base = self.connection.base().await;
         let mut clients = self.kms.lock().await;
         let make = || {

@@ -6,19 +6,21 @@ mod http;
 mod iam;
 mod kms;
 mod profile;
+mod s3;
 
 pub use connection::{AssumeRole, AwsSettings};
 pub use errors::{AwsError, credentials_remedy};
 pub use profile::missing as missing_profile;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use aws_config::Region;
 use tokio::sync::{Mutex, OnceCell};
 
 use self::connection::{Connection, is_on_this_machine};
 use self::errors::unreadable;
+use crate::network::Http;
 use crate::preflight::aws::{KeyFacts, KmsGrant, PolicySource, RoleKnowledge, Simulation};
 use crate::preflight::{Fact, Unreadable};
 use crate::vocabulary::aws::KeyArn;
@@ -34,6 +36,7 @@ pub struct Aws {
     connection: Connection,
     kms: Mutex<HashMap<String, aws_sdk_kms::Client>>,
     caller: OnceCell<Caller>,
+    s3: OnceLock<Result<Http, AwsError>>,
 }
 
 impl Aws {
@@ -43,6 +46,7 @@ impl Aws {
             connection: Connection::new(settings),
             kms: Mutex::new(HashMap::new()),
             caller: OnceCell::new(),
+            s3: OnceLock::new(),
         }
     }
 

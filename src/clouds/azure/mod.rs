@@ -8,6 +8,7 @@ mod hsm;
 mod http;
 mod names;
 mod operations;
+mod storage;
 mod tokens;
 mod vault;
 mod workspace;

@@ -1,6 +1,7 @@
 //! Google Cloud: Cloud KMS and Resource Manager, over plain REST. The official crates would add 32 packages for a handful of calls, and
 //! do not read the environment that hashicorp/google has.
 
+mod buckets;
 mod errors;
 mod http;
 mod inventory;

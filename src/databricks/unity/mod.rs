@@ -3,8 +3,10 @@
 //! Fields and paths are those of the official SDK (databricks-sdk-go, `service/catalog` and `service/iam`). The account lists metastores and their
 //! workspaces; what is in a metastore, only its workspaces show, each at a host of its own and for tokens of its own.
 
+mod locations;
 mod reading;
 
+pub use locations::{CredentialIdentity, ExternalLocation, MetastoreLocations};
 pub use reading::{Gap, MetastoreCatalogs, Through};
 
 use serde::Deserialize;
@@ -59,9 +61,12 @@ pub struct Catalog {
     /// Where its managed tables lie, if it has storage of its own.
     #[serde(default)]
     pub storage_root: Option<String>,
+    /// `MANAGED_CATALOG`, or what has its tables elsewhere: `FOREIGN_CATALOG`, `DELTASHARING_CATALOG`, `SYSTEM_CATALOG`.
+    #[serde(default)]
+    pub catalog_type: Option<String>,
     /// Whether the caller sees only that it is there.
     #[serde(default, deserialize_with = "super::or_default")]
-    browse_only: bool,
+    pub browse_only: bool,
     #[serde(default, deserialize_with = "super::or_default")]
     managed_encryption_settings: Json,
 }
@@ -220,7 +225,10 @@ impl WorkspaceApi {
     ) -> Result<Vec<T>, Error> {
         let (mut all, mut pages, mut token) = (Vec::new(), Pages::default(), None::<String>);
         loop {
-            let mut url = format!("/api/2.1/unity-catalog/{path}?max_results=0&{query}");
+            let mut url = format!("/api/2.1/unity-catalog/{path}?max_results=0");
+            if !query.is_empty() {
+                url.push_str(&format!("&{query}"));
+            }
             if let Some(token) = &token {
                 let token: String =
                     url::form_urlencoded::byte_serialize(token.as_bytes()).collect();

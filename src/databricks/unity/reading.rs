@@ -61,6 +61,8 @@ pub struct MetastoreCatalogs {
     pub catalogs: Vec<Catalog>,
     /// What was not seen; empty only where it is certain that all was.
     pub gaps: Vec<Gap>,
+    /// The workspaces through which the metastore can be read.
+    pub ways: Vec<Through>,
 }
 
 /// What became of the question for catalogs that are bound to other workspaces.
@@ -81,34 +83,8 @@ pub fn left_unseen(
     unbound: Unbound,
     catalogs: &[Catalog],
 ) -> Vec<Gap> {
-    let owner = metastore.owner.as_deref().unwrap_or_default();
-    let is_admin = caller.is_some_and(|caller| caller.is(owner));
     let name = metastore.in_words();
-    let mut gaps = Vec::new();
-    if !is_admin {
-        let (who, permission) = match owner {
-            "" => (
-                "The account does not show who its admin is".to_owned(),
-                "be the admin of the metastore".to_owned(),
-            ),
-            owner => (
-                format!("The caller is not known to be its admin (`{owner}`)"),
-                format!("be a member of `{owner}`, the admin of the metastore"),
-            ),
-        };
-        gaps.push(Gap {
-            what: format!("Catalogs of the metastore {name} that the caller does not see"),
-            why: format!("{who}, and a list has only the catalogs that the caller may see."),
-            permission: Some(permission),
-        });
-    }
-    if unbound == Unbound::Refused {
-        gaps.push(Gap {
-            what: format!("Catalogs of the metastore {name} that are bound to other workspaces"),
-            why: "The workspace refused to list them.".to_owned(),
-            permission: Some("be the admin of the metastore".to_owned()),
-        });
-    }
+    let mut gaps = unseen_by("Catalogs", metastore, caller, unbound);
     for catalog in catalogs {
         let what = format!(
             "The key of the catalog {} of the metastore {name}",
@@ -131,10 +107,52 @@ pub fn left_unseen(
     gaps
 }
 
+/// What a list may leave out that it does not name. `what`: what it lists, as `Catalogs`.
+pub(super) fn unseen_by(
+    what: &str,
+    metastore: &Metastore,
+    caller: Option<&Caller>,
+    unbound: Unbound,
+) -> Vec<Gap> {
+    let list = what.to_lowercase();
+    let owner = metastore.owner.as_deref().unwrap_or_default();
+    let is_admin = caller.is_some_and(|caller| caller.is(owner));
+    let name = metastore.in_words();
+    let mut gaps = Vec::new();
+    if !is_admin {
+        let (who, permission) = match owner {
+            "" => (
+                "The account does not show who its admin is".to_owned(),
+                "be the admin of the metastore".to_owned(),
+            ),
+            owner => (
+                format!("The caller is not known to be its admin (`{owner}`)"),
+                format!("be a member of `{owner}`, the admin of the metastore"),
+            ),
+        };
+        gaps.push(Gap {
+            what: format!("{what} of the metastore {name} that the caller does not see"),
+            why: format!("{who}, and a list has only the {list} that the caller may see."),
+            permission: Some(permission),
+        });
+    }
+    if unbound == Unbound::Refused {
+        gaps.push(Gap {
+            what: format!("{what} of the metastore {name} that are bound to other workspaces"),
+            why: "The workspace refused to list them.".to_owned(),
+            permission: Some("be the admin of the metastore".to_owned()),
+        });
+    }
+    gaps
+}
+
 /// Something that is read of a metastore through one of its workspaces.
 pub trait Reader: Sync {
     /// What it comes to.
     type Found: Send;
+
+    /// What, as `catalogs`.
+    fn what(&self) -> &'static str;
 
     /// Reads through the API of one workspace.
     fn read(&self, api: &WorkspaceApi) -> impl Future<Output = Result<Self::Found, Error>> + Send;
@@ -150,7 +168,8 @@ pub async fn through_one<R: Reader>(
     ways: &[Through],
     reader: R,
 ) -> Result<R::Found, Gap> {
-    let what = format!("The catalogs of the metastore {}", metastore.in_words());
+    let read = reader.what();
+    let what = format!("The {read} of the metastore {}", metastore.in_words());
     let mut refusals = Vec::new();
     let mut is_refused = false;
     for way in ways.iter().take(WORKSPACES) {
@@ -170,7 +189,9 @@ pub async fn through_one<R: Reader>(
     Err(match refusals.as_slice() {
         [] => Gap {
             what,
-            why: "The account shows no running workspace of the metastore whose host is known, and only a workspace shows catalogs.".to_owned(),
+            why: format!(
+                "The account shows no running workspace of the metastore whose host is known, and only a workspace shows {read}."
+            ),
             permission: None,
         },
         _ => Gap {
@@ -196,18 +217,14 @@ fn is_no_right(error: &Error) -> bool {
 
 impl MetastoreCatalogs {
     /// Reads the catalogs of a metastore through one of these workspaces. What the caller cannot see is a gap.
-    pub async fn read(account: &Account, metastore: Metastore, ways: &[Through]) -> Self {
-        match through_one(account, &metastore, ways, AllCatalogs(&metastore)).await {
-            Ok((catalogs, gaps)) => Self {
-                metastore,
-                catalogs,
-                gaps,
-            },
-            Err(gap) => Self {
-                metastore,
-                catalogs: Vec::new(),
-                gaps: vec![gap],
-            },
+    pub async fn read(account: &Account, metastore: Metastore, ways: Vec<Through>) -> Self {
+        let read = through_one(account, &metastore, &ways, AllCatalogs(&metastore)).await;
+        let (catalogs, gaps) = read.unwrap_or_else(|gap| (Vec::new(), vec![gap]));
+        Self {
+            metastore,
+            catalogs,
+            gaps,
+            ways,
         }
     }
 }
@@ -217,6 +234,10 @@ struct AllCatalogs<'a>(&'a Metastore);
 
 impl Reader for AllCatalogs<'_> {
     type Found = (Vec<Catalog>, Vec<Gap>);
+
+    fn what(&self) -> &'static str {
+        "catalogs"
+    }
 
     async fn read(&self, api: &WorkspaceApi) -> Result<Self::Found, Error> {
         seen_through(api, self.0).await

@@ -41,7 +41,7 @@ pub struct AssumeRoleBlock {
 }
 
 /// The services whose addresses `aws.endpoints` can set.
-const SERVICES: [&str; 3] = ["iam", "kms", "sts"];
+const SERVICES: [&str; 4] = ["iam", "kms", "s3", "sts"];
 
 fn check_endpoints(value: &Value) -> Result<(), Problem> {
     check_services("aws", &SERVICES, value)
@@ -86,7 +86,7 @@ pub(super) fn attributes() -> Vec<Attribute> {
              knows the service control policies (SCPs) of the organization. Default: `false`.",
         ),
         Attribute::of("endpoints", Type::map(Type::String)).check(check_endpoints).describe(
-            "Addresses of AWS services by name (`kms`, `sts`, `iam`), for tests against local services: `{ kms = \"http://localhost:4566\" }`.",
+            "Addresses of AWS services by name (`kms`, `sts`, `iam`, `s3`), for tests against local services: `{ kms = \"http://localhost:4566\" }`.",
         ),
     ]
 }
@@ -166,6 +166,7 @@ impl AwsBlock {
             settings.kms_endpoint = of("kms");
             settings.sts_endpoint = of("sts");
             settings.iam_endpoint = of("iam");
+            settings.s3_endpoint = of("s3");
         }
         (settings, unknown)
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{account, list, text};
+use super::{NotRead, account, list, not_read, text};
 use crate::databricks::key_configurations::{AwsKeyInfo, KeyConfiguration};
 use crate::preflight::Stage;
 use crate::provider::catalogs::{KeyedCatalog, Used};
@@ -41,15 +41,6 @@ pub struct KeyConfigurationsModel {
 pub struct CatalogModel {
     pub metastore_id: Attr<String>,
     pub name: Attr<String>,
-}
-
-/// What was not seen of the catalogs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "each field is described in the schema below")]
-pub struct NotRead {
-    pub what: Attr<String>,
-    pub why: Attr<String>,
-    pub permission: Attr<String>,
 }
 
 /// One of them.
@@ -108,15 +99,6 @@ impl DataSource for KeyConfigurationsDataSource {
                 "Whether a workspace or a catalog uses it: `yes`, `no`, or `not_known` where none does and the provider has not seen all catalogs.",
             ),
         ];
-        let not_read = vec![
-            Attribute::string("what")
-                .computed()
-                .describe("What the provider did not see."),
-            Attribute::string("why").computed().describe("Reason."),
-            Attribute::string("permission")
-                .computed()
-                .describe("What the caller would need to see it, if that is known."),
-        ];
         Schema::new(
             "The encryption key configurations of the Databricks account, and the workspaces and catalogs that use them. Catalogs are \
              read through one workspace of each metastore, as the same service principal; see `read_catalogs` in the provider block.",
@@ -139,9 +121,9 @@ impl DataSource for KeyConfigurationsDataSource {
                 Attribute::nested("key_configurations", Nesting::List, one)
                     .computed()
                     .describe("The configurations that were found, oldest first."),
-                Attribute::nested("not_read", Nesting::List, not_read)
-                    .computed()
-                    .describe("What the provider did not see of the catalogs. As long as there is something, no configuration is known to be unused."),
+                not_read(
+                    "What the provider did not see of the catalogs. As long as there is something, no configuration is known to be unused.",
+                ),
             ],
         )
     }
@@ -179,11 +161,7 @@ impl DataSource for KeyConfigurationsDataSource {
         model.id = Attr::Known(account.id().to_string());
         model.ids = list(found.iter().map(|one| one.customer_managed_key_id.clone()));
         model.key_configurations = list(found.iter().map(shown));
-        model.not_read = list(catalogs.gaps.iter().map(|gap| NotRead {
-            what: text(&gap.what),
-            why: text(&gap.why),
-            permission: gap.permission.clone().into(),
-        }));
+        model.not_read = list(catalogs.gaps.iter().map(NotRead::of));
         Ok(model)
     }
 }

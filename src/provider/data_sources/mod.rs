@@ -4,17 +4,21 @@ pub mod key_configurations;
 pub mod key_policy_document;
 pub mod key_readiness;
 pub mod revocation_impact;
+pub mod storage_encryption;
 pub mod workspace_encryption;
+
+use serde::{Deserialize, Serialize};
 
 use super::client::Client;
 use super::resources::all_known;
 use crate::databricks::Account;
+use crate::databricks::unity::Gap;
 use crate::vocabulary::{AccountId, KeyUse};
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
 use tfplugin::deferral::Unfinished;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
-use tfplugin::schema::Attribute;
+use tfplugin::schema::{Attribute, Nesting};
 
 /// A list of known elements.
 fn list<T>(elements: impl IntoIterator<Item = T>) -> Attr<Vec<Attr<T>>> {
@@ -27,6 +31,41 @@ fn text(value: &str) -> Attr<String> {
     } else {
         Attr::Known(value.to_owned())
     }
+}
+
+/// What was not seen.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct NotRead {
+    pub what: Attr<String>,
+    pub why: Attr<String>,
+    pub permission: Attr<String>,
+}
+
+impl NotRead {
+    fn of(gap: &Gap) -> Self {
+        Self {
+            what: text(&gap.what),
+            why: text(&gap.why),
+            permission: gap.permission.clone().into(),
+        }
+    }
+}
+
+/// The attribute `not_read`.
+fn not_read(about: &str) -> Attribute {
+    let each = vec![
+        Attribute::string("what")
+            .computed()
+            .describe("What the provider did not see."),
+        Attribute::string("why").computed().describe("Reason."),
+        Attribute::string("permission")
+            .computed()
+            .describe("What the caller would need to see it, if that is known."),
+    ];
+    Attribute::nested("not_read", Nesting::List, each)
+        .computed()
+        .describe(about.to_owned())
 }
 
 /// Terraform reads a data source only when its configuration is known.

@@ -196,6 +196,18 @@ async fn resource(
                     .into(),
             )
         }),
+        // Source: databricks-sdk-go, `service/provisioning`, `Storage.List`.
+        ("GET", ["storage-configurations"]) => read(&|objects| {
+            Answer::json(
+                200,
+                &objects
+                    .storage_configurations
+                    .values()
+                    .cloned()
+                    .collect::<Vec<_>>()
+                    .into(),
+            )
+        }),
         ("GET", ["credentials", id]) => read(&|objects| match objects.credentials.get(*id) {
             Some(found) => Answer::json(200, found),
             None => Answer::refusal(
