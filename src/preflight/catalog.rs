@@ -148,7 +148,7 @@ catalog! {
     KmsKeyDisabled "kms-key-disabled" Error Refused "The key is disabled"
         "Nobody can encrypt or decrypt with a disabled key. Enable it: `aws kms enable-key`.";
     KmsKeyPendingDeletion "kms-key-pending-deletion" Error Refused "The key is scheduled for deletion"
-        "When the waiting period ends, KMS deletes the key, and everything that was encrypted with it is lost. `aws kms cancel-key-deletion` keeps the key and leaves it disabled; `aws kms enable-key` enables it.";
+        "When the deletion window ends, KMS deletes the key, and everything that was encrypted with it is lost. `aws kms cancel-key-deletion` keeps the key and leaves it disabled; `aws kms enable-key` enables it.";
     KmsKeyNotFound "kms-key-not-found" Error Refused "The key does not exist"
         "KMS has no such key, and the credentials belong to the account in its ARN. The ARN has a typo, or the key was deleted.";
     KmsKeyState "kms-key-state" Error Refused "The key cannot be used in its present state"

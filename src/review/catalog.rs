@@ -62,8 +62,8 @@ rules! {
         "Databricks refuses to delete a configuration that a workspace uses.";
     KeyDeleted "key-deleted" "A key is deleted"
         "From the apply on, the key cannot be used. A warning if the plan removes everything of Databricks from the key, or does not show whether Databricks uses it.";
-    KeyDeletionWindow "key-deletion-window" "The deletion of a key is final when its waiting period ends"
-        "Until the waiting period ends, the deletion can be cancelled. After that, everything that was encrypted with the key is lost permanently.";
+    KeyDeletionWindow "key-deletion-window" "The deletion of a key is final when its deletion window ends"
+        "Until the window ends, the deletion can be cancelled. After that, everything that was encrypted with the key is lost permanently.";
     KeyDisabled "key-disabled" "A key is disabled"
         "Reads and writes fail when the cached data keys expire. Enabling the key restores access. A warning if the plan removes everything of Databricks from the key, or does not show whether Databricks uses it.";
     KeyEnabledAgain "key-enabled-again" "A disabled key is enabled again, or loses the mark of the revocation"
@@ -81,11 +81,11 @@ rules! {
     ManagedDisksKeyAttached "managed-disks-key-attached" "A workspace gets a key for managed disks"
         "The key can be replaced later, but it cannot be removed.";
     ManagedDisksKeyRotated "managed-disks-key-rotated" "The key for managed disks of a workspace is rotated"
-        "Only on Azure: the old key must stay enabled as long as disks exist that it encrypts.";
+        "Only on Azure: the former key must stay enabled as long as disks exist that it encrypts.";
     ManagedServicesKeyAttached "managed-services-key-attached" "A workspace gets a managed services key"
         "The key can be replaced later, but it cannot be removed.";
     ManagedServicesKeyRotated "managed-services-key-rotated" "The managed services key of a workspace is rotated"
-        "The old key must stay enabled for 24 hours.";
+        "The former key must stay enabled for 24 hours.";
     PermissionsLost "permissions-lost" "Permissions on a key are taken away"
         "A change of a key policy removes permissions, or moves them to another key. An error while a workspace uses the key, otherwise a warning.";
     PlanErrored "plan-errored" "The plan is not complete"
@@ -107,7 +107,7 @@ rules! {
     StorageKeyReset "storage-key-reset" "Workspace storage goes back to a key of Microsoft"
         "Only on Azure: the storage account of the workspace is encrypted with a key that Microsoft manages from then on.";
     StorageKeyRotated "storage-key-rotated" "The key of the storage account of a workspace is rotated"
-        "Only on Azure: the storage account needs the old key until it uses the new one, at least 24 hours.";
+        "Only on Azure: the storage account needs the former key until it uses the new one, at least 24 hours.";
     UnknownAttribute "unknown-attribute" "The configuration has an attribute that does not exist"
         "Terraform ignores unknown names inside a nested attribute, so the default applies.";
     WorkspaceReplaced "workspace-replaced" "A workspace is deleted or replaced"

@@ -84,7 +84,7 @@ fn workspace(gathered: &mut Gathered<'_>, change: &ResourceChange) {
                 level: Level::Warning,
                 summary: format!("The keys of {name} change without a proof that Databricks can use them"),
                 detail: "This resource does not examine the key, does not wait until the workspace has it, and does not detect when \
-                        Databricks reverts to the old key. A storage key can be set only once."
+                        Databricks reverts to the former key. A storage key can be set only once."
                     .to_owned(),
                 remedy: "Attach keys with `dbxcmk_workspace_binding`.",
             },

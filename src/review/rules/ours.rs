@@ -187,7 +187,7 @@ fn in_account(
             detail: format!(
                 "It changes from `{before}` to `{after}`. Databricks re-encrypts the data keys with the new key."
             ),
-            remedy: "Keep the old key enabled and its policy unchanged for 24 hours.",
+            remedy: "Keep the former key enabled and its policy unchanged for 24 hours.",
         },
         (UseCase::Storage, Some(before), Some(after)) => Said {
             id: Rule::StorageKeyChanged,

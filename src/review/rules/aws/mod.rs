@@ -130,7 +130,7 @@ fn key(gathered: &mut Gathered<'_>, change: &ResourceChange) {
                 id: Rule::KeyDeletionWindow,
                 level: Level::Irreversible,
                 summary: format!(
-                    "The waiting period for the deletion of a key is shortened from {} to {} days",
+                    "The deletion window of a key is shortened from {} to {} days",
                     window.0, window.1
                 ),
                 detail: format!(

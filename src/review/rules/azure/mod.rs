@@ -377,17 +377,17 @@ fn rotated(case: UseCase) -> (Rule, Level, &'static str) {
         UseCase::ManagedServices => (
             Rule::ManagedServicesKeyRotated,
             Level::Warning,
-            "Keep the old key, and its old version, enabled for 24 hours.",
+            "Keep the former key, and its former version, enabled for 24 hours.",
         ),
         UseCase::ManagedDisks => (
             Rule::ManagedDisksKeyRotated,
             Level::Warning,
-            "Keep the old key, and its old version, enabled as long as old disks exist: stop the clusters and instance pools first.",
+            "Keep the former key, and its former version, enabled as long as old disks exist: stop the clusters and instance pools first.",
         ),
         UseCase::Storage => (
             Rule::StorageKeyRotated,
             Level::Note,
-            "Keep the old key, and its old version, enabled until the storage account uses the new one, at least 24 hours.",
+            "Keep the former key, and its former version, enabled until the storage account uses the new one, at least 24 hours.",
         ),
     }
 }

@@ -162,7 +162,7 @@ fn version(gathered: &mut Gathered<'_>, change: &ResourceChange) {
         Said {
             id: Rule::KeyDeletionWindow,
             level: Level::Irreversible,
-            summary: "The destruction of a version is final when its waiting period ends".to_owned(),
+            summary: "The destruction of a version is final when its destroy window ends".to_owned(),
             detail: format!(
                 "Until then the version of `{key}` can be restored. After that, everything that was encrypted with it is lost permanently."
             ),
