@@ -172,13 +172,13 @@ pub(super) fn of_credentials(error: &CredentialsError, names_profile: bool) -> S
     }
 }
 
-/// The last cause of an error, which says most.
+/// The last cause of an error, which says most, without a period: the sentence goes on behind it.
 fn last_cause(error: &(dyn std::error::Error + 'static)) -> String {
     let mut last = error;
     while let Some(cause) = last.source() {
         last = cause;
     }
-    last.to_string()
+    last.to_string().trim_end_matches('.').to_owned()
 }
 
 /// The chain of causes in one line, without the repetition that the SDK's own texts have.
