@@ -175,9 +175,27 @@ const RELATED: &[(&[&str], &[Link])] = &[
         ],
     ),
     (
+        &["dbxcmk_storage_encryption"],
+        &[
+            ("What is encrypted", "../guides/what-is-encrypted.md"),
+            (
+                "`dbxcmk_workspace_encryption`: what the keys of a workspace cover",
+                "workspace_encryption.md",
+            ),
+            (
+                "`dbxcmk_key_policy` with the use case `UNITY_CATALOG`",
+                "../resources/key_policy.md",
+            ),
+        ],
+    ),
+    (
         &["dbxcmk_workspace_encryption"],
         &[
             ("What is encrypted", "../guides/what-is-encrypted.md"),
+            (
+                "`dbxcmk_storage_encryption`: by whose key tables in other storage are encrypted",
+                "storage_encryption.md",
+            ),
             (
                 "Encrypt existing data again",
                 "../guides/encrypt-existing-data.md",

@@ -17,6 +17,10 @@ description: |-
 
 # Reliability
 
+In short: after any failure, **apply again**. The provider continues where the run stopped, creates nothing twice, and changes nothing of others. Many failures
+that pass by themselves do not stop a run at all; the others stop it with a message that says what was done. [What to do in an
+incident](incident-runbook.md) is another page.
+
 This page shows what happens when something interrupts an apply of a `dbxcmk_key_policy`, a `dbxcmk_key_configuration` and a
 `dbxcmk_workspace_binding`. Tests wrote the tables: one failure strikes in the way that the row says (once, unless the row says otherwise),
 and then Terraform applies again. *done* means that the run succeeded in spite of the failure. A cell with two outcomes depends on
