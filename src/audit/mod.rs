@@ -33,7 +33,9 @@ pub use facts::{
     SeenKey, SeenLocation, SeenVault, SeenWorkspace, Unread, Unregistered,
 };
 pub use judge::{AuditRules, Judged, judge, whole_account};
-pub use others::{Owner, Reach, SeenOther, of_binding, of_grants, of_policy};
+pub use others::{
+    Owner, Reach, SeenOther, databricks_in, of_assignment, of_binding, of_grants, of_policy,
+};
 pub use policy::{AuditPolicy, AuditPolicyError};
 pub use render::{
     LARGEST_MARKDOWN, Look, Places, csv_data, csv_findings, html, json, markdown, ocsf,

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use super::report::{Gravity, OtherUser};
 use crate::preflight::aws::KmsGrant;
+use crate::preflight::azure::RoleHolder;
 use crate::preflight::gcp::Binding;
+use crate::vocabulary::Deployment;
 use kms_policy::{Condition, Document, Effect, Pattern, Principal, Statement};
 
 /// Whose principal may use a key.
@@ -199,6 +201,42 @@ fn anyone(statement: &Statement, whose: Owner<'_>) -> Vec<(String, Reach)> {
     vec![("*".to_owned(), Reach::Everybody)]
 }
 
+/// The Databricks accounts that the policy of an AWS key lets use it: none where it names no account from which Databricks calls, and an
+/// empty list where it names one without the tag, which stands for all of them. A statement for everybody does not speak of Databricks.
+pub fn databricks_in(policy: &Document) -> Option<Vec<String>> {
+    let calls_from = |account: &str| Deployment::ALL.iter().any(|one| one.account() == account);
+    let names_databricks = |statement: &Statement| {
+        if statement.principals.negated {
+            return false;
+        }
+        statement.principals.items.iter().any(|one| match one {
+            Principal::Account { account, .. } => calls_from(account),
+            Principal::Arn(arn) => calls_from(&arn.account),
+            Principal::Anyone => ACCOUNT_KEYS.into_iter().any(|key| {
+                let accounts = values(statement, key).unwrap_or_default();
+                accounts.into_iter().any(calls_from)
+            }),
+            Principal::Service(_)
+            | Principal::Federated(_)
+            | Principal::Deleted(_)
+            | Principal::CanonicalUser(_) => false,
+        })
+    };
+    let letting_in: Vec<Option<Vec<&str>>> = policy
+        .statements
+        .iter()
+        .filter(|one| one.effect == Effect::Allow && !rights(one).is_empty())
+        .filter(|one| names_databricks(one))
+        .map(|one| values(one, DATABRICKS_TAG))
+        .collect();
+    if letting_in.is_empty() {
+        return None;
+    }
+    let named: Option<Vec<Vec<&str>>> = letting_in.into_iter().collect();
+    let named: BTreeSet<&str> = named.into_iter().flatten().flatten().collect();
+    Some(named.into_iter().map(str::to_owned).collect())
+}
+
 /// Those of an AWS key: by its grants.
 pub fn of_grants(grants: &[KmsGrant], whose: Owner<'_>) -> Vec<SeenOther> {
     let mut all: Vec<SeenOther> = grants
@@ -252,6 +290,49 @@ fn of_member(member: &str, project: &str) -> Option<Reach> {
     }
 }
 
+/// Those of a key of Azure: a role that lets use it. `expected`: the object IDs that need it for Databricks. A role whose rights could not be read
+/// is not known to let do nothing.
+pub fn of_assignment(holder: &RoleHolder, expected: &BTreeSet<String>) -> Option<SeenOther> {
+    let rights: Vec<String> = match holder.rights {
+        Some(rights) => [(rights.wrap, "wrap"), (rights.unwrap, "unwrap")]
+            .into_iter()
+            .filter(|(has, _)| *has)
+            .map(|(_, word)| word.to_owned())
+            .collect(),
+        None => vec![format!("what {} allows", holder.role)],
+    };
+    let is_expected = expected
+        .iter()
+        .any(|one| one.eq_ignore_ascii_case(&holder.principal));
+    if rights.is_empty() || is_expected {
+        return None;
+    }
+    let is = |kind: &str| {
+        let own = holder.kind.as_deref();
+        own.is_some_and(|own| own.eq_ignore_ascii_case(kind))
+    };
+    let condition = match &holder.condition {
+        Some(condition) => format!(", if {condition}"),
+        None => String::new(),
+    };
+    let scope = match holder.scope.as_str() {
+        "" => "a scope that is not shown",
+        scope => scope,
+    };
+    Some(SeenOther {
+        user: OtherUser {
+            principal: holder.principal.clone(),
+            rights,
+            by: format!("{} on {scope}{condition}", holder.role),
+        },
+        // Source: Azure RBAC documentation, "principalType": ForeignGroup is a group of another tenant.
+        reach: match is("ForeignGroup") {
+            true => Reach::Elsewhere(holder.principal.clone()),
+            false => Reach::People,
+        },
+    })
+}
+
 /// Those of a key of Google Cloud: a binding of a role that lets use it. `expected`: the service accounts that need it for Databricks.
 pub fn of_binding(
     binding: &Binding,
@@ -284,6 +365,7 @@ pub fn of_binding(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::requirements::azure::Rights;
 
     const OWN: &str = "111122223333";
     const DATABRICKS: &str = "2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11";
@@ -377,6 +459,39 @@ mod tests {
         }
     }
 
+    /// Each row: a principal, its conditions, and the Databricks accounts that it lets in.
+    #[test]
+    fn which_databricks_accounts_a_policy_lets_in() {
+        let databricks = r#"{"AWS": "arn:aws:iam::414351767826:root"}"#;
+        let tag = |id: &str| {
+            format!(
+                r#", "Condition": {{"StringEquals": {{"aws:PrincipalTag/DatabricksAccountId": ["{id}"]}}}}"#
+            )
+        };
+        let caller = r#", "Condition": {"StringEquals": {"kms:CallerAccount": "414351767826"}}"#;
+        let some = |ids: &[&str]| Some(ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>());
+        for (principal, conditions, expected) in [
+            (databricks, String::new(), some(&[])),
+            (databricks, tag("a"), some(&["a"])),
+            (
+                r#"{"AWS": "arn:aws:iam::414351767826:role/unity-catalog"}"#,
+                tag("a"),
+                some(&["a"]),
+            ),
+            (
+                r#"{"AWS": "arn:aws-us-gov:iam::044793339203:root"}"#,
+                tag("a"),
+                some(&["a"]),
+            ),
+            (r#"{"AWS": "*"}"#, caller.to_owned(), some(&[])),
+            (r#"{"AWS": "*"}"#, String::new(), None),
+            (r#"{"AWS": "111122223333"}"#, tag("a"), None),
+        ] {
+            let found = databricks_in(&statement(principal, &conditions));
+            assert_eq!(found, expected, "{principal} {conditions}");
+        }
+    }
+
     #[test]
     fn what_does_not_let_use_a_key_is_not_listed() {
         let text = r#"{"Version": "2012-10-17", "Statement": [
@@ -414,6 +529,38 @@ mod tests {
             ("deleted:user:a@acme.example?uid=1", None),
         ] {
             assert_eq!(of_member(member, "p"), reach, "{member}");
+        }
+    }
+
+    /// Each row: what holds a role, the rights of the role, and what is listed.
+    #[test]
+    fn whose_a_role_assignment_is() {
+        let all = Some(Rights::ALL);
+        let expected = BTreeSet::from(["Needed".to_owned()]);
+        for (principal, kind, rights, found) in [
+            ("p", "User", all, Some((Reach::People, "wrap, unwrap"))),
+            (
+                "p",
+                "ForeignGroup",
+                all,
+                Some((Reach::Elsewhere("p".to_owned()), "wrap, unwrap")),
+            ),
+            ("p", "User", Some(Rights::READ), None),
+            ("p", "User", None, Some((Reach::People, "what R allows"))),
+            ("needed", "ServicePrincipal", all, None),
+        ] {
+            let holder = RoleHolder {
+                principal: principal.to_owned(),
+                kind: Some(kind.to_owned()),
+                scope: "/".to_owned(),
+                role: "R".to_owned(),
+                rights,
+                condition: None,
+            };
+            let one = of_assignment(&holder, &expected);
+            let one = one.map(|one| (one.reach, one.user.rights.join(", ")));
+            let found = found.map(|(reach, words)| (reach, words.to_owned()));
+            assert_eq!(one, found, "{principal} {kind}");
         }
     }
 

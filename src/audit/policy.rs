@@ -91,6 +91,8 @@ pub struct AuditPolicy {
     pub last_use: bool,
     /// Whether all keys of an account are read, to find those that let Databricks in.
     pub discovery: bool,
+    /// Whether metastores are read: which catalogs have keys, and where tables lie.
+    pub unity_catalog: bool,
 }
 
 impl Default for AuditPolicy {
@@ -101,6 +103,7 @@ impl Default for AuditPolicy {
             exceptions: Vec::new(),
             last_use: true,
             discovery: true,
+            unity_catalog: true,
         }
     }
 }
@@ -135,7 +138,14 @@ impl AuditPolicy {
 }
 
 /// What the policy file offers at its top, in blocks and attributes.
-const AT_TOP: [&str; 5] = ["scope", "require", "exception", "last_use", "discovery"];
+const AT_TOP: [&str; 6] = [
+    "scope",
+    "require",
+    "exception",
+    "last_use",
+    "discovery",
+    "unity_catalog",
+];
 const IN_SCOPE: [&str; 2] = ["workspaces", "exclude"];
 const IN_REQUIRE: [&str; 5] = [
     "use_cases",
@@ -186,6 +196,9 @@ impl Reader<'_> {
             match (name, structure) {
                 ("last_use", Structure::Attribute(one)) => policy.last_use = self.boolean(one)?,
                 ("discovery", Structure::Attribute(one)) => policy.discovery = self.boolean(one)?,
+                ("unity_catalog", Structure::Attribute(one)) => {
+                    policy.unity_catalog = self.boolean(one)?;
+                }
                 ("scope", Structure::Block(one)) => policy.scope = self.scope(one)?,
                 ("require", Structure::Block(one)) => policy.require = self.require(one)?,
                 ("exception", Structure::Block(one)) => {
@@ -202,7 +215,7 @@ impl Reader<'_> {
                     }
                     policy.exceptions.push(found);
                 }
-                ("last_use" | "discovery", _) => {
+                ("last_use" | "discovery" | "unity_catalog", _) => {
                     return self.error(span, format!("write `{name} = true` or `false`"));
                 }
                 ("scope" | "require" | "exception", _) => {
@@ -422,6 +435,7 @@ mod tests {
     const WHOLE: &str = r#"
 last_use  = false
 discovery = false
+unity_catalog = false
 
 scope {
   workspaces = ["prod-*", "1234567890123456"]
@@ -447,7 +461,7 @@ exception "workspace-data-uncovered" {
     #[test]
     fn everything_is_read() {
         let policy = AuditPolicy::parse(WHOLE, TODAY).expect("a policy");
-        assert!(!policy.last_use && !policy.discovery);
+        assert!(!policy.last_use && !policy.discovery && !policy.unity_catalog);
         assert_eq!(policy.scope.workspaces.len(), 2);
         assert_eq!(policy.scope.exclude.len(), 1);
         assert_eq!(
@@ -465,7 +479,7 @@ exception "workspace-data-uncovered" {
         };
         assert_eq!(one.id, "workspace-data-uncovered");
         assert_eq!(one.expires_on(), "2027-01-31");
-        assert_eq!((one.owner.as_str(), one.line), ("platform@example.com", 18));
+        assert_eq!((one.owner.as_str(), one.line), ("platform@example.com", 19));
         assert_eq!(AuditPolicy::parse("", TODAY), Ok(AuditPolicy::default()));
     }
 

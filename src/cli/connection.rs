@@ -96,6 +96,7 @@ impl ConnectionArguments {
             region: self.region.clone(),
             aws_profile: self.aws_profile.clone(),
             assume_role: self.assume_role.clone(),
+            role_pattern: None,
             ca_bundle: self.ca_bundle.clone(),
             endpoints: Endpoints {
                 kms: self.endpoint_kms.clone(),

@@ -56,6 +56,9 @@ pub struct Workspace {
     /// Its project on Google Cloud.
     #[serde(default)]
     pub cloud_resource_container: Option<CloudResourceContainer>,
+    /// Where it lies on Azure.
+    #[serde(default, deserialize_with = "super::or_default")]
+    azure_workspace_info: AzureWorkspaceInfo,
     /// The configuration of its bucket on AWS.
     #[serde(default)]
     pub storage_configuration_id: Option<String>,
@@ -68,6 +71,13 @@ pub struct Workspace {
     /// The name of its host, without the domain.
     #[serde(default)]
     pub deployment_name: Option<String>,
+}
+
+/// Where a workspace on Azure lies. Source: databricks-sdk-go, `service/provisioning`, `AzureWorkspaceInfo`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+struct AzureWorkspaceInfo {
+    #[serde(default)]
+    subscription_id: Option<String>,
 }
 
 /// Where a workspace on Google Cloud lives.
@@ -184,6 +194,12 @@ impl Workspace {
     /// Its number and its name, as texts name it.
     pub fn in_words(&self) -> String {
         format!("{} (\"{}\")", self.workspace_id, self.workspace_name)
+    }
+
+    /// Its subscription on Azure.
+    pub fn subscription(&self) -> Option<&str> {
+        let own = self.azure_workspace_info.subscription_id.as_deref();
+        own.filter(|id| !id.is_empty())
     }
 
     /// The key configuration that is attached for a use case.

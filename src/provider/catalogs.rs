@@ -3,6 +3,7 @@
 //! Metastores and their workspaces come from the account, the catalogs through one workspace of each metastore. A catalog that the provider did not
 //! see may use any key: a [`Gap`] says what it did not see, and only without gaps does a key configuration count as unused.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -51,12 +52,25 @@ pub struct Catalogs {
     metastores: Arc<Vec<MetastoreCatalogs>>,
     /// What the provider did not see; empty only where it certainly saw all.
     pub gaps: Vec<Gap>,
+    /// The metastores to which no workspace is assigned, by ID, each with the gap that this is. No right would show what is in them.
+    pub unassigned: BTreeMap<String, Gap>,
+}
+
+/// What was read of a metastore, and how many workspaces are assigned to it.
+struct ReadMetastore {
+    catalogs: MetastoreCatalogs,
+    assigned: usize,
 }
 
 impl Catalogs {
-    fn of(metastores: Vec<MetastoreCatalogs>) -> Self {
+    fn of(metastores: Vec<ReadMetastore>) -> Self {
         let mut all = Self::default();
-        for one in &metastores {
+        for read in &metastores {
+            let one = &read.catalogs;
+            if let (0, Some(gap)) = (read.assigned, one.gaps.first()) {
+                let id = one.metastore.metastore_id.clone();
+                all.unassigned.insert(id, gap.clone());
+            }
             for catalog in &one.catalogs {
                 if let CatalogKey::Set(key) = catalog.key() {
                     all.keyed.push(KeyedCatalog {
@@ -69,7 +83,8 @@ impl Catalogs {
             all.gaps.extend(one.gaps.iter().cloned());
         }
         all.keyed.sort();
-        all.metastores = Arc::new(metastores);
+        let read = metastores.into_iter().map(|read| read.catalogs);
+        all.metastores = Arc::new(read.collect());
         all
     }
 
@@ -97,6 +112,7 @@ impl Catalogs {
             keyed: self.with_key(is_it),
             metastores: Arc::clone(&self.metastores),
             gaps: self.gaps.clone(),
+            unassigned: self.unassigned.clone(),
         }
     }
 
@@ -208,25 +224,26 @@ impl CatalogReads {
         &self,
         databricks: &DatabricksAccount,
         account: &Account,
-    ) -> Result<Vec<MetastoreCatalogs>, Error> {
+    ) -> Result<Vec<ReadMetastore>, Error> {
         let metastores = account.metastores().await?;
         if metastores.is_empty() {
             return Ok(Vec::new());
         }
         let all = metastores.into_iter().map(|metastore| async {
-            let ways = self.ways(databricks, account, &metastore).await?;
-            Ok(MetastoreCatalogs::read(account, metastore, ways).await)
+            let (assigned, ways) = self.ways(databricks, account, &metastore).await?;
+            let catalogs = MetastoreCatalogs::read(account, metastore, ways).await;
+            Ok(ReadMetastore { catalogs, assigned })
         });
         side_by_side(all).await.into_iter().collect()
     }
 
-    /// The workspaces through which the provider can read a metastore; those that run come first, and in an order that does not change.
+    /// How many workspaces a metastore has, and through which of them the provider can read it, in an order that does not change.
     async fn ways(
         &self,
         databricks: &DatabricksAccount,
         account: &Account,
         metastore: &Metastore,
-    ) -> Result<Vec<Through>, Error> {
+    ) -> Result<(usize, Vec<Through>), Error> {
         let assigned = account.workspaces_of_metastore(&metastore.metastore_id);
         let (assigned, known) = tokio::join!(assigned, databricks.reads().workspaces(account));
         let (mut assigned, known) = (assigned?, known?);
@@ -245,7 +262,7 @@ impl CatalogReads {
                 host,
             })
         };
-        Ok(assigned.iter().filter_map(way).collect())
+        Ok((assigned.len(), assigned.iter().filter_map(way).collect()))
     }
 }
 
@@ -291,12 +308,17 @@ mod tests {
             catalog("other", "c2"),
             { "name": "plain" }
         ]))?;
-        let all = Catalogs::of(vec![MetastoreCatalogs {
+        let read = MetastoreCatalogs {
             metastore,
             catalogs,
             gaps: Vec::new(),
             ways: Vec::new(),
+        };
+        let all = Catalogs::of(vec![ReadMetastore {
+            catalogs: read,
+            assigned: 1,
         }]);
+        assert!(all.unassigned.is_empty());
         let named: Vec<String> = all
             .using("C1")
             .iter()

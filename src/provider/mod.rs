@@ -34,7 +34,7 @@ use tfplugin::provider::{Provider, Run};
 use tfplugin::resource::{self, register};
 use tfplugin::schema::{Name, Schema};
 
-pub use audit::{AuditOrder, Auditor, NoAudit};
+pub use audit::{Adoption, AuditOrder, Auditor, NoAudit};
 pub use client::Client;
 pub use diagnose::in_hcl;
 pub use keys::NotFound;

@@ -16,7 +16,10 @@ use dbxcmk_sandbox::{ACCOUNT_ID, REGION, WORKSPACE, gcp};
 use serde_json::{Value as Json, json};
 
 /// A policy file with which the workspace of the sandbox is fine once it has its keys: its volumes are not encrypted.
-const ONE: &str = "require {\n  cluster_volumes = false\n}\n";
+const ONE: &str = "unity_catalog = false\nrequire {\n  cluster_volumes = false\n}\n";
+
+/// The same, with everything that metastores have.
+const WHOLE: &str = "require {\n  cluster_volumes = false\n}\n";
 
 const FIRST: &str = "c1000000-0000-4000-8000-000000000001";
 const SECOND: &str = "c1000000-0000-4000-8000-000000000002";
@@ -113,8 +116,9 @@ const ALL: [&str; 2] = ["--cloud", "aws"];
 
 /// Every request is a read: GET, or a POST that queries or gives out tokens.
 fn only_reads(stage: &Stage, before: usize) {
-    const QUERIES: [&str; 15] = [
+    const QUERIES: [&str; 16] = [
         "KMS DescribeKey",
+        "KMS ListKeys",
         "KMS GetKeyPolicy",
         "KMS GetKeyRotationStatus",
         "KMS ListGrants",
@@ -203,7 +207,7 @@ fn what_is_planted_on_aws_is_found() {
     attach(&stage, 1, "c1000000-0000-4000-8000-000000000004");
     attach(&stage, 2, "c1000000-0000-4000-8000-00000000dead");
     let before = stage.sandbox.requests().len();
-    let (code, report) = audit(&stage, ONE, &ALL);
+    let (code, report) = audit(&stage, WHOLE, &ALL);
     assert_eq!(code, 1);
     let found = |id: &str, subject: &str| {
         let uid = format!("{id}/{subject}");

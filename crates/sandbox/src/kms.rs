@@ -82,6 +82,13 @@ fn arn(region: &str, rest: &str) -> String {
     format!("arn:aws:kms:{region}:{AWS_ACCOUNT}:{rest}")
 }
 
+/// Whether something lies in an account: a key where it says, everything else in the one of the sandbox.
+fn is_of(objects: &Objects, (region, rest): (&str, &str), account: &str) -> bool {
+    let id = rest.strip_prefix("key/").unwrap_or(rest);
+    let key = objects.keys.get(&(region.to_owned(), id.to_owned()));
+    key.map_or(AWS_ACCOUNT, Key::account) == account
+}
+
 fn seconds_now() -> i64 {
     doors::clock::now().unix_timestamp()
 }
@@ -106,10 +113,10 @@ impl Call<'_> {
             Some(arn) => {
                 let parts: Vec<&str> = arn.splitn(5, ':').collect();
                 match parts.as_slice() {
-                    // The keys of other accounts are not here. Source: ansible issue 60773 and terraform-provider-aws issue 30272, which
-                    // have the text for a key that the account in the ARN does not have.
-                    [_, "kms", region, account, _]
-                        if *region == self.region && *account != AWS_ACCOUNT =>
+                    // Source: ansible issue 60773 and terraform-provider-aws issue 30272, which have the text for a key that the account in
+                    // the ARN does not have.
+                    [_, "kms", region, account, rest]
+                        if *region == self.region && !is_of(objects, (*region, *rest), account) =>
                     {
                         return refuse(
                             "NotFoundException",
@@ -182,7 +189,7 @@ impl Call<'_> {
             "ListKeys" => self.list_keys(),
             "GetKeyPolicy" => {
                 self.policy_name()?;
-                self.read(|key| Ok(json!({ "Policy": key.policy, "PolicyName": "default" })))
+                self.read(|key| self.is_own(key, operation).map(|()| json!({ "Policy": key.policy, "PolicyName": "default" })))
             }
             "GetKeyLastUsage" => self.last_usage(),
             "ListKeyPolicies" => self.read(|_| Ok(json!({ "PolicyNames": ["default"], "Truncated": false }))),
@@ -275,6 +282,7 @@ impl Call<'_> {
         let Some(key) = world.now.keys.get(&id) else {
             return refuse("NotFoundException", "Key is not found.");
         };
+        self.is_own(key, "GetKeyLastUsage")?;
         let created = key.metadata.get("CreationDate").and_then(Json::as_i64);
         let created = created.unwrap_or_default();
         let usage = world.now.last_uses.get(&id).map(|(operation, at)| {
@@ -286,6 +294,22 @@ impl Call<'_> {
             "TrackingStartDate": created.max(TRACKING),
             "KeyCreationDate": created,
         }))
+    }
+
+    /// What KMS shows to the account of a key alone. Source: AWS KMS API Reference, "Cross-account use" of each operation.
+    fn is_own(&self, key: &Key, operation: &str) -> Result<(), Refusal> {
+        let own = self.caller.split(':').nth(4).unwrap_or_default();
+        match own == key.account() {
+            true => Ok(()),
+            false => refuse(
+                "AccessDeniedException",
+                format!(
+                    "User: {} is not authorized to perform: kms:{operation} on resource: {}",
+                    self.caller,
+                    key.arn()
+                ),
+            ),
+        }
     }
 
     fn policy_name(&self) -> Result<(), Refusal> {
@@ -357,17 +381,27 @@ impl Call<'_> {
         Ok(json!({ "KeyMetadata": metadata }))
     }
 
+    /// The keys of the account of the caller, 100 a page. Source: AWS KMS API Reference, ListKeys.
     fn list_keys(&self) -> Outcome {
+        const PAGE: usize = 100;
         let world = self.shared.world();
-        let keys = world
-            .now
-            .keys
-            .values()
-            .filter(|key| key.region == self.region);
-        let keys: Vec<Json> = keys
+        let own = self.caller.split(':').nth(4).unwrap_or_default();
+        let all = world.now.keys.values();
+        let mut keys = all.filter(|key| key.region == self.region && key.account() == own);
+        let begin: usize = self.text("Marker").unwrap_or_default().parse().unwrap_or(0);
+        let page: Vec<Json> = keys
+            .by_ref()
+            .skip(begin)
+            .take(PAGE)
             .map(|key| json!({ "KeyId": key.id, "KeyArn": key_arn(key) }))
             .collect();
-        Ok(json!({ "Keys": keys, "Truncated": false }))
+        Ok(match keys.next() {
+            None => json!({ "Keys": page, "Truncated": false }),
+            Some(_) => {
+                let next = (begin + PAGE).to_string();
+                json!({ "Keys": page, "Truncated": true, "NextMarker": next })
+            }
+        })
     }
 
     /// The refusals that AWS has for a policy (AWS KMS API Reference, PutKeyPolicy).
@@ -573,7 +607,7 @@ fn set_state(key: &mut Key, state: &str) {
 }
 
 fn key_arn(key: &Key) -> String {
-    arn(&key.region, &format!("key/{}", key.id))
+    key.arn().to_owned()
 }
 
 fn must_not_be_pending(key: &Key) -> Result<(), Refusal> {

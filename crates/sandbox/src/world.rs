@@ -101,6 +101,28 @@ pub struct Key {
     pub grants: Vec<Json>,
 }
 
+impl Key {
+    /// The AWS account that it lies in.
+    pub fn account(&self) -> &str {
+        let own = self.metadata.get("AWSAccountId").and_then(Json::as_str);
+        own.unwrap_or_default()
+    }
+
+    /// Effect: it lies in another account.
+    pub fn move_to(&mut self, account: &str) {
+        let arn = format!("arn:aws:kms:{}:{account}:key/{}", self.region, self.id);
+        self.metadata
+            .insert("AWSAccountId".to_owned(), account.into());
+        self.metadata.insert("Arn".to_owned(), arn.into());
+    }
+
+    /// Its ARN.
+    pub fn arn(&self) -> &str {
+        let own = self.metadata.get("Arn").and_then(Json::as_str);
+        own.unwrap_or_default()
+    }
+}
+
 /// The objects: what a stale read may show an older version of.
 #[derive(Clone, Debug, Default)]
 pub struct Objects {

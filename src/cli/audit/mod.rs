@@ -1,6 +1,8 @@
 //! `audit`: the keys of a whole account, every morning.
 
+mod adopt;
 mod permissions;
+mod places;
 mod write;
 
 use std::collections::BTreeSet;
@@ -8,8 +10,10 @@ use std::fs::File;
 use std::io::{BufReader, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::sync::Arc;
 
+use self::places::Blocks;
 use self::write::{Output, write_all};
 use super::connection::ConnectionArguments;
 use super::input::read;
@@ -18,7 +22,9 @@ use crate::audit::{
     AuditFacts, AuditPolicy, AuditReport, AuditRules, Baseline, FailOn, Glob, Look, exit_code,
     json, judge, markdown, text,
 };
-use crate::provider::{AuditOrder, Auditor, NoAudit, in_hcl};
+use crate::clouds::aws::ACCOUNT;
+use crate::provider::{Adoption, AuditOrder, Auditor, NoAudit, in_hcl};
+use crate::vocabulary::aws::RoleArn;
 use crate::vocabulary::{Cloud, why_unread};
 use tfplugin::printable::printable;
 
@@ -63,6 +69,25 @@ impl From<Failing> for FailOn {
     }
 }
 
+/// The ARN of a role in any account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct RolePattern(String);
+
+impl FromStr for RolePattern {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.matches(ACCOUNT).count() != 1 {
+            return Err(format!("write {ACCOUNT} once, in the place of the account"));
+        }
+        match text.replace(ACCOUNT, "123456789012").parse::<RoleArn>() {
+            Ok(role) if role.account() == "123456789012" => Ok(Self(text.to_owned())),
+            Ok(_) => Err(format!("write {ACCOUNT} in the place of the account")),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
 /// `audit`
 #[derive(Debug, clap::Args)]
 pub struct AuditArguments {
@@ -94,6 +119,15 @@ pub struct AuditArguments {
     /// AWS account, Google Cloud project, Azure tenant or Databricks account that may use keys. Can be repeated.
     #[arg(long, value_name = "ACCOUNT")]
     trusted: Vec<String>,
+    /// ARN of a role to assume for the keys of other AWS accounts, with {account} for the account: arn:aws:iam::{account}:role/Audit.
+    #[arg(long, value_name = "ARN")]
+    assume_role_pattern: Option<RolePattern>,
+    /// Write configuration with import blocks for the key configurations and workspaces that were found, into this directory.
+    #[arg(long, value_name = "DIR")]
+    adopt: Option<PathBuf>,
+    /// Directory with the configuration, so that results in SARIF point at the blocks that name what they are about.
+    #[arg(long, value_name = "DIR")]
+    sarif_directory: Option<PathBuf>,
     /// Print the least permissions for each cloud, and read nothing.
     #[arg(long)]
     permissions: bool,
@@ -165,7 +199,14 @@ fn report(arguments: &AuditArguments) -> Result<u8, String> {
     let policy = policy(arguments.policy.as_deref())?;
     let baseline = baseline(arguments)?;
     Output::check(&arguments.write)?;
-    let facts = facts(arguments, &policy)?;
+    let blocks = match &arguments.sarif_directory {
+        Some(directory) => Blocks::of(directory)?,
+        None => Blocks::default(),
+    };
+    if let Some(directory) = &arguments.adopt {
+        adopt::check(directory)?;
+    }
+    let (facts, adoption) = facts(arguments, &policy)?;
     if let Some(baseline) = &baseline {
         let name = arguments.baseline.as_deref().unwrap_or(Path::new(""));
         baseline
@@ -195,21 +236,36 @@ fn report(arguments: &AuditArguments) -> Result<u8, String> {
         .policy
         .as_deref()
         .unwrap_or(Path::new("audit.hcl"));
-    write_all(&report, &arguments.write, policy_file)?;
+    write_all(&report, &arguments.write, (policy_file, &blocks))?;
+    if let (Some(directory), Some(adoption)) = (&arguments.adopt, &adoption) {
+        adopt::write(directory, adoption)?;
+        if !arguments.quiet {
+            adopt::tell(directory, adoption);
+        }
+    }
     show(&report, arguments.format)?;
     Ok(exit_code(&report, arguments.fail_on.into()))
 }
 
-/// What the services show.
-fn facts(arguments: &AuditArguments, policy: &AuditPolicy) -> Result<AuditFacts, String> {
+/// What the services show, and configuration for it where that is asked for.
+fn facts(
+    arguments: &AuditArguments,
+    policy: &AuditPolicy,
+) -> Result<(AuditFacts, Option<Adoption>), String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| error.to_string())?;
-    let auditor = Arc::new(Auditor::new(&arguments.connection.connection()));
+    let mut connection = arguments.connection.connection();
+    let pattern = arguments.assume_role_pattern.as_ref();
+    connection.role_pattern = pattern.map(|pattern| pattern.0.clone());
+    let auditor = Arc::new(Auditor::new(&connection));
     let order = AuditOrder {
         cloud: arguments.cloud.as_deref().map(Cloud::from),
         last_use: policy.last_use,
+        discovery: policy.discovery,
+        unity_catalog: policy.unity_catalog,
+        adopt: arguments.adopt.is_some(),
     };
     let is_quiet = arguments.quiet;
     let say = move |line: String| {
@@ -217,7 +273,15 @@ fn facts(arguments: &AuditArguments, policy: &AuditPolicy) -> Result<AuditFacts,
             complain(&line);
         }
     };
-    let facts = runtime.block_on(auditor.read(order, &say));
+    let adopts = order.adopt;
+    let facts = runtime.block_on(async {
+        let facts = auditor.read(order, &say).await?;
+        let adoption = match adopts {
+            true => Some(auditor.adopt(&facts.cloud).await),
+            false => None,
+        };
+        Ok((facts, adoption))
+    });
     // A call that hangs does not keep the command from its end.
     runtime.shutdown_background();
     facts.map_err(|why| match why {

@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use super::places::Blocks;
 use crate::audit::{
     AuditReport, AuditSubject, Look, Places, csv_data, csv_findings, html, json, markdown, ocsf,
     openmetrics, sarif, text,
@@ -106,7 +107,10 @@ impl Output {
 }
 
 /// Writes a file and puts it in place as a whole: who reads it at any time reads a whole report, the earlier one or this one.
-fn whole(file: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), String> {
+pub(super) fn whole(
+    file: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), String> {
     let failed =
         |error: &dyn std::fmt::Display| format!("{} could not be written: {error}", file.display());
     let directory = match file.parent() {
@@ -130,22 +134,26 @@ fn whole(file: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> R
         .map_err(|error| failed(&error))
 }
 
-/// Writes all reports.
+/// Writes all reports. `places`: the policy file, and the configuration in which results in SARIF have a place.
 ///
 /// # Errors
 /// When one cannot be written; those before it are.
 pub(super) fn write_all(
     report: &AuditReport,
     outputs: &[Output],
-    policy_file: &Path,
+    places: (&Path, &Blocks),
 ) -> Result<(), String> {
     for output in outputs {
-        write_one(report, output, policy_file)?;
+        write_one(report, output, places)?;
     }
     Ok(())
 }
 
-fn write_one(report: &AuditReport, output: &Output, policy_file: &Path) -> Result<(), String> {
+fn write_one(
+    report: &AuditReport,
+    output: &Output,
+    (policy_file, blocks): (&Path, &Blocks),
+) -> Result<(), String> {
     let file = output.file.as_path();
     let look = Look {
         width: WIDTH,
@@ -162,7 +170,7 @@ fn write_one(report: &AuditReport, output: &Output, policy_file: &Path) -> Resul
         }
         WrittenFormat::Sarif => {
             let otherwise = policy_file.display().to_string();
-            let of = |_: &AuditSubject| None;
+            let of = |subject: &AuditSubject| blocks.place(subject);
             let places = Places {
                 of: &of,
                 otherwise: &otherwise,

@@ -9,6 +9,7 @@ use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::ProvideCredentials as _;
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_kms::config::SharedHttpClient;
 use aws_sdk_kms::config::{Credentials, SharedCredentialsProvider};
 use aws_smithy_http_client::proxy::ProxyConfig;
@@ -43,6 +44,8 @@ pub struct AwsSettings {
     pub ca_bundle: Option<PathBuf>,
     /// A role to take on.
     pub assume_role: Option<AssumeRole>,
+    /// The ARN of a role to take on for the keys of other accounts, with `{account}` in the place of the account.
+    pub role_pattern: Option<String>,
     /// Where KMS is, if not where AWS has it.
     pub kms_endpoint: Option<String>,
     /// Where STS is, if not where AWS has it.
@@ -240,6 +243,20 @@ impl Connection {
     /// An HTTP client without a proxy: what runs on this machine is not asked for through one, whatever the environment says.
     pub(super) fn direct(&self) -> SharedHttpClient {
         http::client(self.trusted(), ProxyConfig::disabled())
+    }
+
+    /// The same with the credentials of another role, which STS gives out now and once.
+    ///
+    /// # Errors
+    /// When STS refuses or cannot be reached.
+    pub(super) async fn with_role(&self, role: &AssumeRole) -> Result<SdkConfig, CredentialsError> {
+        let config = self.assume(self.base().await.clone(), role).await;
+        let Some(provider) = config.credentials_provider() else {
+            return Err(CredentialsError::not_loaded("the role has no provider"));
+        };
+        let credentials = provider.provide_credentials().await?;
+        let fixed = SharedCredentialsProvider::new(credentials);
+        Ok(config.to_builder().credentials_provider(fixed).build())
     }
 
     async fn assume(&self, config: SdkConfig, role: &AssumeRole) -> SdkConfig {

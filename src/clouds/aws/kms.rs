@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aws_config::Region;
+use aws_config::{Region, SdkConfig};
 use aws_sdk_kms::operation::get_key_last_usage::GetKeyLastUsageOutput;
 use aws_sdk_kms::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_kms::types::Tag;
@@ -52,11 +52,28 @@ fn last_use_of(answer: &GetKeyLastUsageOutput) -> LastUse {
 impl Aws {
     /// KMS in the region of a key.
     async fn kms(&self, key: &KeyArn) -> aws_sdk_kms::Client {
-        self.kms_in(key.region()).await
+        self.kms_of(key.account(), key.region()).await
+    }
+
+    /// KMS in a region, as whoever can read most of the keys of an account.
+    async fn kms_of(&self, account: &str, region: &str) -> aws_sdk_kms::Client {
+        match self.config_of(account, region).await {
+            Some(config) => self.kms_with(Some(account), region, &config).await,
+            None => self.kms_in(region).await,
+        }
     }
 
     pub(super) async fn kms_in(&self, region: &str) -> aws_sdk_kms::Client {
         let base = self.connection.base().await;
+        self.kms_with(None, region, base).await
+    }
+
+    async fn kms_with(
+        &self,
+        account: Option<&str>,
+        region: &str,
+        base: &SdkConfig,
+    ) -> aws_sdk_kms::Client {
         let mut clients = self.kms.lock().await;
         let make = || {
             let mut config =
@@ -70,7 +87,7 @@ impl Aws {
             aws_sdk_kms::Client::from_conf(config.build())
         };
         clients
-            .entry(region.to_owned())
+            .entry((account.map(str::to_owned), region.to_owned()))
             .or_insert_with(make)
             .clone()
     }
@@ -121,13 +138,28 @@ impl Aws {
         &self,
         region: Option<&str>,
     ) -> Result<Vec<Result<KeyArn, ArnError>>, AwsError> {
-        let mut pages = self
-            .kms_anywhere(region)
-            .await?
-            .list_keys()
-            .into_paginator()
-            .items()
-            .send();
+        let kms = self.kms_anywhere(region).await?;
+        self.all_keys(kms).await
+    }
+
+    /// Every key of a region that an account has; an ARN that cannot be read says so.
+    ///
+    /// # Errors
+    /// When KMS refuses or cannot be reached.
+    pub async fn keys_of(
+        &self,
+        account: &str,
+        region: &str,
+    ) -> Result<Vec<Result<KeyArn, ArnError>>, AwsError> {
+        let kms = self.kms_of(account, region).await;
+        self.all_keys(kms).await
+    }
+
+    async fn all_keys(
+        &self,
+        kms: aws_sdk_kms::Client,
+    ) -> Result<Vec<Result<KeyArn, ArnError>>, AwsError> {
+        let mut pages = kms.list_keys().into_paginator().items().send();
         let mut keys = Vec::new();
         while let Some(key) = pages.next().await {
             let key = key.map_err(|error| self.connection.understand("kms:ListKeys", error))?;

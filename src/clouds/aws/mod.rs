@@ -1,5 +1,6 @@
 //! AWS: KMS, STS and IAM, over the default credential chain.
 
+mod accounts;
 mod connection;
 mod errors;
 mod http;
@@ -8,6 +9,7 @@ mod kms;
 mod profile;
 mod s3;
 
+pub use accounts::{ACCOUNT, Standpoint};
 pub use connection::{AssumeRole, AwsSettings};
 pub use errors::{AwsError, credentials_remedy};
 pub use profile::missing as missing_profile;
@@ -18,6 +20,7 @@ use std::sync::{Arc, OnceLock};
 use aws_config::Region;
 use tokio::sync::{Mutex, OnceCell};
 
+use self::accounts::Elsewhere;
 use self::connection::{Connection, is_on_this_machine};
 use self::errors::unreadable;
 use crate::network::Http;
@@ -34,7 +37,9 @@ fn fact<T>(outcome: Result<T, AwsError>) -> Fact<T> {
 #[derive(Debug)]
 pub struct Aws {
     connection: Connection,
-    kms: Mutex<HashMap<String, aws_sdk_kms::Client>>,
+    /// By the account of the role that is taken on, if one is, and the region.
+    kms: Mutex<HashMap<(Option<String>, String), aws_sdk_kms::Client>>,
+    elsewhere: Elsewhere,
     caller: OnceCell<Caller>,
     s3: OnceLock<Result<Http, AwsError>>,
 }
@@ -45,6 +50,7 @@ impl Aws {
         Self {
             connection: Connection::new(settings),
             kms: Mutex::new(HashMap::new()),
+            elsewhere: Elsewhere::default(),
             caller: OnceCell::new(),
             s3: OnceLock::new(),
         }

@@ -13,7 +13,7 @@ use super::{Audience, Azure};
 use crate::network::Answer;
 use crate::preflight::Fact;
 use crate::preflight::azure::{
-    AccessModel, AccessPolicy, Assignment, DenyAssignment, Network, Vault,
+    AccessModel, AccessPolicy, Assignment, DenyAssignment, Network, RoleHolder, Vault,
 };
 use crate::requirements::azure::{
     ENCRYPTION_USER, PERMISSIONS, Rights, rights_by_actions, rights_of, role_name,
@@ -24,6 +24,9 @@ use crate::vocabulary::azure::{PrincipalId, VaultKeyId, VaultKind, VaultResource
 pub(super) const VAULTS: &str = "2026-02-01";
 /// The version of the API for assignments.
 const AUTHORIZATION: &str = "2022-04-01";
+
+/// The version of the API for diagnostic settings, which has none that is not a preview.
+const DIAGNOSTICS: &str = "2021-05-01-preview";
 
 /// The version of the API for subscriptions.
 const SUBSCRIPTIONS: &str = "2022-12-01";
@@ -142,6 +145,7 @@ pub(super) struct RawAssignmentProperties {
     pub(super) scope: Option<String>,
     pub(super) role_definition_id: String,
     pub(super) principal_id: String,
+    pub(super) principal_type: Option<String>,
     pub(super) condition: Option<String>,
 }
 
@@ -210,6 +214,34 @@ impl From<RawDenyProperties> for DenyAssignment {
             has_groups,
             condition: raw.condition.filter(|condition| !condition.is_empty()),
         }
+    }
+}
+
+#[derive(Deserialize)]
+struct RawSetting {
+    properties: RawSettingProperties,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct RawSettingProperties {
+    logs: Option<Vec<RawLog>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct RawLog {
+    category: Option<String>,
+    category_group: Option<String>,
+    enabled: bool,
+}
+
+impl RawLog {
+    fn has_audit_events(&self) -> bool {
+        let group = self.category_group.as_ref();
+        let names =
+            is(self.category.as_ref(), "AuditEvent") || is(group, "audit") || is(group, "allLogs");
+        self.enabled && names
     }
 }
 
@@ -349,6 +381,34 @@ impl Azure {
             "{vault}/keys/{key}/providers/Microsoft.Authorization/roleAssignments?api-version={AUTHORIZATION}&$filter=atScope()%20and%20\
              assignedTo('{principal}')"
         ));
+        let principal = principal.to_string();
+        let holders = self.holders(url).await?.into_iter();
+        let found = holders.map(|one| Assignment {
+            scope: one.scope,
+            role: one.role,
+            rights: one.rights,
+            group: (!one.principal.eq_ignore_ascii_case(&principal)).then_some(one.principal),
+            condition: one.condition,
+        });
+        Ok(found.collect())
+    }
+
+    /// Everybody who has a role that counts at a key of a vault.
+    ///
+    /// # Errors
+    /// When Azure refuses or cannot be reached.
+    pub async fn role_holders(
+        &self,
+        vault: &VaultResourceId,
+        key: &str,
+    ) -> Result<Vec<RoleHolder>, AzureError> {
+        let url = self.arm(&format!(
+            "{vault}/keys/{key}/providers/Microsoft.Authorization/roleAssignments?api-version={AUTHORIZATION}&$filter=atScope()"
+        ));
+        self.holders(url).await
+    }
+
+    async fn holders(&self, url: String) -> Result<Vec<RoleHolder>, AzureError> {
         let all = self.list(Audience::ResourceManager, url).await?;
         let mut known: BTreeMap<String, Option<Rights>> = BTreeMap::new();
         let mut found = Vec::new();
@@ -366,18 +426,35 @@ impl Azure {
                     rights
                 }
             };
-            let is_own = raw
-                .principal_id
-                .eq_ignore_ascii_case(&principal.to_string());
-            found.push(Assignment {
+            found.push(RoleHolder {
+                principal: raw.principal_id,
+                kind: raw.principal_type,
                 scope: raw.scope.unwrap_or_default(),
                 role: role_name(&role).map_or_else(|| format!("the role {role}"), str::to_owned),
                 rights,
-                group: (!is_own).then_some(raw.principal_id),
                 condition: raw.condition.filter(|condition| !condition.is_empty()),
             });
         }
         Ok(found)
+    }
+
+    /// Whether a vault or a Managed HSM records who uses its keys: a diagnostic setting that sends the audit events somewhere. Source: Azure
+    /// Monitor REST API, Diagnostic Settings - List; Azure Key Vault logging ("AuditEvent"; the category groups `audit` and `allLogs`).
+    ///
+    /// # Errors
+    /// When Azure refuses or cannot be reached.
+    pub async fn logs_key_use(&self, vault: &VaultResourceId) -> Result<bool, AzureError> {
+        let url = self.arm(&format!(
+            "{vault}/providers/Microsoft.Insights/diagnosticSettings?api-version={DIAGNOSTICS}"
+        ));
+        let all = self.list(Audience::ResourceManager, url).await?;
+        let mut logs = false;
+        for one in all {
+            let setting: RawSetting = parsed(one)?;
+            let all = setting.properties.logs.unwrap_or_default();
+            logs |= all.iter().any(RawLog::has_audit_events);
+        }
+        Ok(logs)
     }
 
     /// What a role definition lets do with keys; `None` when it cannot be read, which the proof says.
@@ -532,6 +609,26 @@ mod tests {
             assignment_name("/subscriptions/s/keys/other", ENCRYPTION_USER, &principal)
         );
         Ok(())
+    }
+
+    /// Each row: a category, its group, whether it is enabled, and whether uses of keys are recorded by it.
+    #[test]
+    fn a_vault_logs_uses_of_keys_by_its_audit_events() {
+        for (category, group, enabled, expected) in [
+            (Some("AuditEvent"), None, true, true),
+            (None, Some("audit"), true, true),
+            (None, Some("AllLogs"), true, true),
+            (Some("AuditEvent"), None, false, false),
+            (Some("AzurePolicyEvaluationDetails"), None, true, false),
+            (None, None, true, false),
+        ] {
+            let log = RawLog {
+                category: category.map(str::to_owned),
+                category_group: group.map(str::to_owned),
+                enabled,
+            };
+            assert_eq!(log.has_audit_events(), expected, "{category:?} {group:?}");
+        }
     }
 
     /// Each row: properties of a vault, and what they mean.

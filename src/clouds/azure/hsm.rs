@@ -7,7 +7,7 @@ use super::arm::{RawAssignment, last, made, parsed};
 use super::errors::AzureError;
 use super::vault::VERSION;
 use super::{Audience, Azure, assignment_name};
-use crate::preflight::azure::Assignment;
+use crate::preflight::azure::{Assignment, RoleHolder};
 use crate::requirements::azure::{HSM_ENCRYPTION_USER, rights_of, role_name};
 use crate::vocabulary::azure::{PrincipalId, VaultKeyId};
 
@@ -29,23 +29,39 @@ impl Azure {
         key: &VaultKeyId,
         principal: &PrincipalId,
     ) -> Result<Vec<Assignment>, AzureError> {
+        let principal = principal.to_string();
+        let all = self.local_role_holders(key).await?.into_iter();
+        let own = all.filter(|one| one.principal.eq_ignore_ascii_case(&principal));
+        let found = own.map(|one| Assignment {
+            scope: one.scope,
+            rights: one.rights,
+            role: one.role,
+            group: None,
+            condition: None,
+        });
+        Ok(found.collect())
+    }
+
+    /// Everybody who has a local role that counts at a key.
+    ///
+    /// # Errors
+    /// When the HSM refuses or cannot be reached.
+    pub async fn local_role_holders(
+        &self,
+        key: &VaultKeyId,
+    ) -> Result<Vec<RoleHolder>, AzureError> {
         let url = Self::hsm_assignments(key, &format!("?api-version={VERSION}&$filter=atScope()"));
         let all: Vec<Json> = self.list(Audience::ManagedHsm, url).await?;
         let mut found = Vec::new();
         for one in all {
             let raw = parsed::<RawAssignment>(one)?.properties;
-            if !raw
-                .principal_id
-                .eq_ignore_ascii_case(&principal.to_string())
-            {
-                continue;
-            }
             let role = last(&raw.role_definition_id).to_ascii_lowercase();
-            found.push(Assignment {
+            found.push(RoleHolder {
+                principal: raw.principal_id,
+                kind: raw.principal_type,
                 scope: raw.scope.unwrap_or_default(),
                 rights: rights_of(&role),
                 role: role_name(&role).map_or_else(|| format!("the role {role}"), str::to_owned),
-                group: None,
                 condition: None,
             });
         }

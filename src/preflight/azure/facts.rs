@@ -67,6 +67,23 @@ pub struct Assignment {
     pub condition: Option<String>,
 }
 
+/// Who has a role that counts at a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoleHolder {
+    /// The object ID.
+    pub principal: String,
+    /// What it is, as Azure says: `User`, `Group`, `ServicePrincipal`, `ForeignGroup`, …
+    pub kind: Option<String>,
+    /// Where the role is assigned.
+    pub scope: String,
+    /// The role by its name, or by its ID.
+    pub role: String,
+    /// What it lets do with keys; none where that could not be read.
+    pub rights: Option<Rights>,
+    /// Its condition, if it has one.
+    pub condition: Option<String>,
+}
+
 /// A deny assignment that counts for a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DenyAssignment {

@@ -13,7 +13,7 @@ mod workspace;
 pub use access::{Access, access, granted_by, lost_without};
 pub use facts::{
     Absence, AccessModel, AccessPolicy, Assignment, Barrier, DenyAssignment, Network,
-    PlannedAccess, Vault, VaultKey, VaultKeyFacts,
+    PlannedAccess, RoleHolder, Vault, VaultKey, VaultKeyFacts,
 };
 pub use former::{judge_former, may_need_former};
 pub use state::{CHANGE_DATES, enabling, known_state, state_at, state_of};

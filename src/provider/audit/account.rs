@@ -11,6 +11,7 @@ use crate::audit::{
 };
 use crate::databricks::Account;
 use crate::databricks::key_configurations::KeyConfiguration;
+use crate::databricks::unity::Gap;
 use crate::databricks::workspaces::Workspace;
 use crate::preflight::binding::ConfigurationKey;
 use crate::preflight::{Id, Stage};
@@ -22,11 +23,7 @@ use crate::vocabulary::azure::VaultKeyId;
 use crate::vocabulary::{AttachedKey, Key, UseCase};
 use tfplugin::diagnostics::Diagnostics;
 
-/// What this version does not read.
-pub(super) const NO_LOCATIONS: &str = "Where tables lie (external locations, roots of metastores, buckets) was not read, so it is not known \
-     by whose key tables in other storage are encrypted.";
-const NO_DISCOVERY: &str =
-    "Keys that let Databricks in and that no key configuration has were not searched for.";
+const NO_UNITY_CATALOG: &str = "The policy file turns Unity Catalog off (`unity_catalog = false`): which catalogs have a key, and where tables lie, was not asked.";
 
 type Configurations = BTreeMap<String, KeyConfiguration>;
 
@@ -193,15 +190,33 @@ impl Auditor {
             self.ask(account, workspace, all, (&mut asked, gathered))
                 .await;
         }
-        let ((), catalogs) = tokio::join!(
-            self.read_keys(order, asked, gathered, say),
-            self.client.catalogs(Stage::Plan)
-        );
-        self.take_catalogs(&catalogs, gathered);
-        for note in [NO_LOCATIONS, NO_DISCOVERY] {
-            gathered.facts.notes.push(note.to_owned());
-        }
+        let catalogs = async {
+            match order.unity_catalog {
+                true => Some(self.client.catalogs(Stage::Plan).await),
+                false => None,
+            }
+        };
+        let ((), catalogs) = tokio::join!(self.read_keys(order, asked, gathered, say), catalogs);
+        self.take_tables(catalogs.as_deref(), gathered);
+        self.discover(order, gathered, say).await;
         Ok(())
+    }
+
+    /// What metastores have: catalogs, and where tables lie. None where the policy file turns that off.
+    pub(super) fn take_tables(&self, catalogs: Option<&Catalogs>, gathered: &mut Gathered) {
+        let Some(catalogs) = catalogs else {
+            gathered.facts.notes.push(NO_UNITY_CATALOG.to_owned());
+            return;
+        };
+        self.take_catalogs(catalogs, gathered);
+        let facts = &mut gathered.facts;
+        facts.unread.push(Unread {
+            subject: whole_account(facts.account_id.as_deref(), facts.cloud.as_str()),
+            part: Part::Locations,
+            why: "This version does not read external locations, roots of metastores and buckets"
+                .to_owned(),
+            permission: None,
+        });
     }
 
     /// The catalogs that have a key, and what of them was not seen.
@@ -219,17 +234,23 @@ impl Auditor {
             }
         });
         facts.catalogs = each.collect();
-        if catalogs.gaps.is_empty() {
+        facts.without_workspace = catalogs.unassigned.keys().cloned().collect();
+        // No right would show what is in a metastore without a workspace, and a finding says so.
+        let is_unassigned = |gap: &&Gap| catalogs.unassigned.values().any(|own| own == *gap);
+        let gaps: Vec<&Gap> = catalogs
+            .gaps
+            .iter()
+            .filter(|gap| !is_unassigned(gap))
+            .collect();
+        if gaps.is_empty() {
             return;
         }
         // One line for all metastores: what is missing is nearly always the same.
-        let why: Vec<String> = catalogs
-            .gaps
+        let why: Vec<String> = gaps
             .iter()
             .map(|gap| format!("{}: {}", gap.what, gap.why))
             .collect();
-        let permissions: BTreeSet<&str> = catalogs
-            .gaps
+        let permissions: BTreeSet<&str> = gaps
             .iter()
             .filter_map(|gap| gap.permission.as_deref())
             .collect();

@@ -1,16 +1,19 @@
 //! Azure: the workspaces of every subscription that the caller sees, and the keys that they have.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::account::{Asked, NO_LOCATIONS};
+use super::account::Asked;
 use super::{AuditOrder, Auditor, Gathered};
 use crate::audit::{
-    Attached, AuditSubject, Part, SeenWorkspace, SubjectKind, Unread, whole_account,
+    Attached, AuditSubject, HiddenSubscription, Part, SeenWorkspace, SubjectKind, Unread,
+    whole_account,
 };
 use crate::clouds::azure::ArmWorkspace;
 use crate::preflight::Stage;
 use crate::preflight::azure::AttachedVaultKey;
+use crate::provider::cache::lock;
+use crate::provider::diagnose::unavailable;
 use crate::provider::encryption::keys_on_azure;
 use crate::provider::keys::KeyCheck;
 use crate::provider::kill_switch::Say;
@@ -71,9 +74,16 @@ impl Auditor {
         for workspace in workspaces.iter().flatten() {
             self.ask_azure(workspace, &mut asked).await;
         }
+        if order.adopt {
+            *lock(&self.arm) = workspaces.unwrap_or_default();
+        }
         if gathered.facts.account_id.is_some() {
-            let catalogs = self.client.catalogs(Stage::Plan).await;
-            self.take_catalogs(&catalogs, gathered);
+            self.compare_with_account(gathered).await;
+            let catalogs = match order.unity_catalog {
+                true => Some(self.client.catalogs(Stage::Plan).await),
+                false => None,
+            };
+            self.take_tables(catalogs.as_deref(), gathered);
             // A key that only a catalog has is a key of the report, too.
             for key in gathered
                 .facts
@@ -86,13 +96,76 @@ impl Auditor {
                 }
             }
         } else {
-            let note = "No account ID is given, so the catalogs of Unity Catalog were not read, and workspaces in subscriptions that are not \
-                 visible are not known.";
+            let note = "No account ID is given (`--account-id`), so the catalogs of Unity Catalog and where tables lie were not read, and workspaces in \
+                 subscriptions that are not visible are not known.";
             gathered.facts.notes.push(note.to_owned());
         }
         self.read_keys(order, asked, gathered, say).await;
-        gathered.facts.notes.push(NO_LOCATIONS.to_owned());
         Ok(())
+    }
+
+    /// The workspaces that only the Databricks account knows lie in subscriptions that Resource Manager does not show.
+    async fn compare_with_account(&self, gathered: &mut Gathered) {
+        let account = match self.client.account().await {
+            Ok(account) => account,
+            Err(why) => {
+                let facts = &mut gathered.facts;
+                facts.unread.push(Unread {
+                    subject: whole_account(facts.account_id.as_deref(), facts.cloud.as_str()),
+                    part: Part::Workspaces,
+                    why: format!(
+                        "the list of the Databricks account: {}",
+                        unavailable(&why).summary
+                    ),
+                    permission: None,
+                });
+                return;
+            }
+        };
+        let listed = match self.client.reads().workspaces(account).await {
+            Ok(listed) => listed,
+            Err(error) => {
+                gathered.account_unread(Part::Workspaces, &error);
+                return;
+            }
+        };
+        let seen: BTreeSet<String> = gathered
+            .facts
+            .workspaces
+            .iter()
+            .flatten()
+            .map(|one| one.id.clone())
+            .collect();
+        let mut hidden: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut homeless = Vec::new();
+        for one in listed.values() {
+            if seen.contains(&one.workspace_id.to_string()) {
+                continue;
+            }
+            match one.subscription() {
+                Some(id) => hidden
+                    .entry(id.to_ascii_lowercase())
+                    .or_default()
+                    .push(one.in_words()),
+                None => homeless.push(one.in_words()),
+            }
+        }
+        let facts = &mut gathered.facts;
+        facts.hidden = hidden
+            .into_iter()
+            .map(|(id, workspaces)| HiddenSubscription { id, workspaces })
+            .collect();
+        if !homeless.is_empty() {
+            facts.unread.push(Unread {
+                subject: whole_account(facts.account_id.as_deref(), facts.cloud.as_str()),
+                part: Part::Workspaces,
+                why: format!(
+                    "the account lists workspaces that Resource Manager does not show, and not their subscription: {}",
+                    homeless.join(", ")
+                ),
+                permission: Some("Reader on their subscriptions".to_owned()),
+            });
+        }
     }
 
     /// The workspaces; none where no subscription could be listed.

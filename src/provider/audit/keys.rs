@@ -8,11 +8,12 @@ use time::format_description::well_known::Rfc3339;
 use super::account::Asked;
 use super::{AuditOrder, Auditor, known, of_key};
 use crate::audit::{
-    AuditSubject, Loss, LossKind, OtherUser, Owner, Part, Reach, SeenKey, SeenOther, SeenVault,
-    SubjectKind, Unread, of_binding, of_grants, of_policy,
+    AuditSubject, Loss, LossKind, Owner, Part, SeenKey, SeenVault, SubjectKind, Unread, of_binding,
+    of_grants, of_policy,
 };
+use crate::clouds::aws::Standpoint;
 use crate::preflight::aws::RoleKnowledge;
-use crate::preflight::azure::{Absence, AccessModel, known_state};
+use crate::preflight::azure::{Absence, known_state};
 use crate::preflight::gcp::state_of;
 use crate::preflight::{Fact, Finding, LastUse, Stage, Standing};
 use crate::provider::keys::KeyCheck;
@@ -85,7 +86,35 @@ impl Auditor {
             seen.last_use = self.client.keys().last_use(key).await;
             unread.extend(last_use_unread(key, &seen.last_use));
         }
+        if let (Key::Aws(arn), false) = (key, unread.is_empty()) {
+            self.explain_elsewhere(arn, &mut unread).await;
+        }
         (seen, unread)
+    }
+
+    /// What KMS shows to the account of the key alone, and how to be there.
+    async fn explain_elsewhere(&self, arn: &KeyArn, unread: &mut [Unread]) {
+        let standpoint = self.client.keys().aws().cloud().standpoint(arn).await;
+        // Source: AWS KMS API reference, "Cross-account use".
+        let of_account = unread
+            .iter_mut()
+            .filter(|one| matches!(one.part, Part::Policy | Part::LastUse));
+        for one in of_account {
+            match &standpoint {
+                Standpoint::Own | Standpoint::NotKnown => {}
+                Standpoint::Outside => one.why.push_str(&format!(
+                    ". The key is in the account {}, and KMS shows this only there: name a role in it with `--assume-role-pattern`",
+                    arn.account()
+                )),
+                Standpoint::Refused { role, why } => {
+                    one.why.push_str(&format!(
+                        ". The key is in the account {}, and the role {role} there could not be assumed: {why}",
+                        arn.account()
+                    ));
+                    one.permission = Some(format!("sts:AssumeRole on {role}"));
+                }
+            }
+        }
     }
 
     /// What the proof says for all that have the key; none where nothing has it.
@@ -287,6 +316,7 @@ impl Auditor {
         if versions.is_empty() {
             versions.insert(key.clone());
         }
+        let mut place = None;
         for version in versions {
             let facts = azure
                 .facts(&version, None, workspace.as_ref(), &[], Stage::Plan)
@@ -325,48 +355,28 @@ impl Auditor {
                 .vault_id
                 .as_ref()
                 .map(|id| id.id().subscription().to_owned());
-            match facts.vault {
-                Fact::Known(vault) => {
-                    seen.location = Some(vault.location);
-                    seen.others = policies(vault.access, &grantees);
-                }
-                fact => drop(known(fact, &text, Part::Vault, &mut unread)),
+            if let Fact::Known(vault) = &facts.vault {
+                seen.location = Some(vault.location.clone());
+            }
+            place = Some((facts.vault_id, facts.vault));
+        }
+        let mut logs = None;
+        if let Some((id, vault)) = place {
+            if let Some(vault) = known(vault, &text, Part::Vault, &mut unread) {
+                let own = (&grantees, &mut unread);
+                let others = self.others_on_azure(key, id.as_ref(), vault.access, own);
+                seen.others = others.await;
+            }
+            if let Some(id) = &id {
+                logs = self.logs_of(id, &mut unread).await;
             }
         }
         seen.vault = Some(SeenVault {
             name: key.vault().to_owned(),
-            logs: None,
+            logs,
         });
         (seen, unread)
     }
-}
-
-/// The principals with an access policy of a vault; `None` where roles decide, because the audit
-/// does not read the roles of everybody.
-fn policies(access: AccessModel, grantees: &BTreeSet<String>) -> Option<Vec<SeenOther>> {
-    let AccessModel::AccessPolicies(all) = access else {
-        return None;
-    };
-    let uses = |right: &String| {
-        let right = right.to_ascii_lowercase();
-        matches!(
-            right.as_str(),
-            "all" | "decrypt" | "encrypt" | "unwrapkey" | "wrapkey"
-        )
-    };
-    let others = all.into_iter().filter_map(|policy| {
-        let rights: Vec<String> = policy.keys.into_iter().filter(uses).collect();
-        let is_other = !rights.is_empty() && !grantees.contains(&policy.principal);
-        is_other.then_some(SeenOther {
-            user: OtherUser {
-                principal: policy.principal,
-                rights,
-                by: "access policy of the vault".to_owned(),
-            },
-            reach: Reach::People,
-        })
-    });
-    Some(others.collect())
 }
 
 /// The last use that could not be read: a refusal is one, and what Google Cloud or Azure never record is none.

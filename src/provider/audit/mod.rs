@@ -4,18 +4,28 @@
 //! Only reads go out. What is refused is kept with the permission that is missing, and the rest is read all the same.
 
 mod account;
+mod adopt;
 mod azure;
+mod discovery;
 mod keys;
+mod vaults;
+
+pub use adopt::Adoption;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use tokio::sync::OnceCell;
+
+use self::vaults::missing_right;
 use crate::audit::{AuditFacts, AuditSubject, Part, SeenKey, SubjectKind, Unread, whole_account};
+use crate::clouds::azure::{ArmWorkspace, AzureError};
 use crate::databricks::Error;
 use crate::network::sent;
 use crate::preflight::{Fact, Unreadable};
 use crate::provider::client::Client;
 use crate::provider::kill_switch::{Connection, Say};
+use crate::vocabulary::azure::VaultResourceId;
 use crate::vocabulary::{Cloud, Key};
 use tfplugin::diagnostics::Diagnostics;
 use tfplugin::provider::Run;
@@ -30,6 +40,12 @@ pub struct AuditOrder {
     pub cloud: Option<Cloud>,
     /// Whether the audit asks when each key was last used.
     pub last_use: bool,
+    /// Whether keys that no key configuration has are searched for those that let Databricks in.
+    pub discovery: bool,
+    /// Whether metastores are read.
+    pub unity_catalog: bool,
+    /// Whether configuration is to be written for what is there.
+    pub adopt: bool,
 }
 
 /// Why nothing can be audited.
@@ -51,6 +67,12 @@ impl From<Diagnostics> for NoAudit {
 pub struct Auditor {
     client: Client,
     configured: Result<(), Diagnostics>,
+    /// Whether a role is named for the keys of other AWS accounts.
+    has_roles: bool,
+    /// The workspaces of Azure, where they are to be adopted.
+    arm: Mutex<Vec<ArmWorkspace>>,
+    /// Whether each vault records who uses its keys.
+    logs: Mutex<BTreeMap<VaultResourceId, Arc<OnceCell<Result<bool, AzureError>>>>>,
 }
 
 /// What is put together while it is read.
@@ -120,6 +142,9 @@ impl Auditor {
         Self {
             client,
             configured: config.check_files(),
+            has_roles: connection.role_pattern.is_some(),
+            arm: Mutex::default(),
+            logs: Mutex::default(),
         }
     }
 
@@ -191,6 +216,10 @@ impl Auditor {
         }
         gathered.facts.identity = self.identity(&gathered.facts).await;
         gathered.facts.requests = sent();
+        for one in &mut gathered.facts.unread {
+            // Resource Manager and vaults name the right themselves.
+            one.permission = one.permission.take().or_else(|| missing_right(&one.why));
+        }
         if !order.last_use {
             let note = "The policy file turns the last use of keys off (`last_use = false`).";
             gathered.facts.notes.push(note.to_owned());

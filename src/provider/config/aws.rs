@@ -28,6 +28,9 @@ pub struct AwsBlock {
     pub examine_iam: Attr<bool>,
     pub simulate: Attr<bool>,
     pub endpoints: Attr<BTreeMap<String, Attr<String>>>,
+    /// Of the command that reads many accounts, and no attribute: a role in each, with `{account}` in its ARN.
+    #[serde(skip)]
+    pub role_pattern: Option<String>,
 }
 
 /// `aws.assume_role`
@@ -135,6 +138,7 @@ impl AwsBlock {
             secret_key: text(&self.secret_key).map(Into::into),
             token: text(&self.token).map(Into::into),
             ca_bundle: text(&self.ca_bundle).map(Into::into),
+            role_pattern: self.role_pattern.clone(),
             ..AwsSettings::default()
         };
         let plain = [

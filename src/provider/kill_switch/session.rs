@@ -61,6 +61,8 @@ pub struct Connection {
     pub aws_profile: Option<String>,
     /// The ARN of a role of AWS to assume.
     pub assume_role: Option<String>,
+    /// A role in each other AWS account, with `{account}` in its ARN.
+    pub role_pattern: Option<String>,
     /// The email of a Google service account to impersonate.
     pub impersonate_service_account: Option<String>,
     /// The ID of the tenant of Microsoft Entra ID.
@@ -128,6 +130,7 @@ impl Connection {
                 profile: text(&self.aws_profile),
                 ca_bundle: text(&self.ca_bundle),
                 assume_role: role.into(),
+                role_pattern: self.role_pattern.clone(),
                 endpoints: Attr::Known(of_aws),
                 ..AwsBlock::default()
             }),

@@ -132,6 +132,8 @@ pub struct AzureWorld {
     pub role_definitions: BTreeMap<String, Json>,
     /// Local roles of an HSM: its name, and what it shows.
     pub local_roles: BTreeMap<(String, String), Json>,
+    /// Vaults by their id in lower case, with the diagnostic settings of each.
+    pub diagnostics: BTreeMap<String, Vec<Json>>,
     /// The object IDs that exist.
     pub principals: BTreeSet<String>,
     /// The members of groups.
@@ -173,6 +175,10 @@ impl AzureWorld {
                 .vaults
                 .insert(vault_id(name).to_ascii_lowercase(), vaults::new(name));
             world.add_key(name, KEY, VERSION);
+            world.diagnostics.insert(
+                vault_id(name).to_ascii_lowercase(),
+                vec![vaults::audit_events(name)],
+            );
         }
         world.add_workspace(&workspace_id(), WORKSPACE);
         let (id, definition) = authorization::encryption_user();
@@ -340,6 +346,9 @@ fn resource_manager(
     }
     if let Some((scope, rest)) = lower.split_once("/providers/microsoft.authorization/") {
         return authorization::answer(shared, request, scope, rest);
+    }
+    if let Some((vault, rest)) = lower.split_once("/providers/microsoft.insights/") {
+        return vaults::diagnostics(shared, request, vault, rest);
     }
     if lower.contains("/providers/microsoft.databricks/") {
         return workspaces::answer(shared, request, path, effect);

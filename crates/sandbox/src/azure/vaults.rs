@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::{
-    HSM, POLICY_VAULT, REGION, SUBSCRIPTION, TENANT, denied, not_found, refusal, vault_id,
+    HSM, POLICY_VAULT, REGION, SUBSCRIPTION, TENANT, denied, not_found, refusal, resource, vault_id,
 };
 use crate::Shared;
 use crate::http::{Answer, Request};
@@ -42,6 +42,35 @@ pub(super) fn new(name: &str) -> Json {
         "id": vault_id(name), "name": name, "type": format!("Microsoft.KeyVault/{kind}"), "location": REGION,
         "tags": {}, "properties": properties,
     })
+}
+
+/// A diagnostic setting that keeps the audit events of a vault. Source: Azure Monitor REST API, Diagnostic Settings - List.
+pub(super) fn audit_events(vault: &str) -> Json {
+    let kind = "Microsoft.Insights/diagnosticSettings";
+    json!({
+        "id": format!("{}/providers/{kind}/audit", vault_id(vault).to_ascii_lowercase()), "name": "audit", "type": kind,
+        "properties": {
+            "workspaceId": resource("Microsoft.OperationalInsights/workspaces", "logs"),
+            "logs": [
+                { "category": null, "categoryGroup": "audit", "enabled": true, "retentionPolicy": { "enabled": false, "days": 0 } },
+                { "category": null, "categoryGroup": "allLogs", "enabled": false, "retentionPolicy": { "enabled": false, "days": 0 } },
+            ],
+            "metrics": [],
+        },
+    })
+}
+
+/// Answers a request for diagnostic settings.
+pub(super) fn diagnostics(shared: &Shared, request: &Request, vault: &str, rest: &str) -> Answer {
+    if request.method != "GET" || rest != "diagnosticsettings" {
+        return refusal(405, "MethodNotAllowed", "The method is not allowed here.");
+    }
+    if let Some(refused) = denied(shared, "Microsoft.Insights/diagnosticSettings/read", vault) {
+        return refused;
+    }
+    let world = shared.world();
+    let all = world.now.azure.diagnostics.get(vault).cloned();
+    Answer::json(200, &json!({ "value": all.unwrap_or_default() }))
 }
 
 /// Answers a request to Key Vault's resources in Resource Manager.

@@ -1,0 +1,211 @@
+//! Keys of AWS that let Databricks in and that no key configuration has: every key of the accounts and regions that are in use, by its policy.
+//!
+//! Google Cloud and Azure are not searched: there a key lets in service accounts of workspaces or the application of a tenant, not a Databricks account.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{AuditOrder, Auditor, Gathered, SIDE_BY_SIDE};
+use crate::audit::{Part, Unread, Unregistered, databricks_in, whole_account};
+use crate::clouds::aws::AwsError;
+use crate::network::side_by_side;
+use crate::provider::kill_switch::Say;
+use crate::vocabulary::aws::KeyArn;
+use crate::vocabulary::{Cloud, Key};
+use kms_policy::Document;
+
+/// How many names one line lists.
+const MOST: usize = 5;
+
+/// What could not be read, together: the same right is missing for nearly all of it.
+#[derive(Default)]
+struct Missing {
+    /// What, by why.
+    lines: BTreeMap<String, Vec<String>>,
+    permissions: BTreeSet<&'static str>,
+}
+
+impl Missing {
+    fn add(&mut self, what: String, error: &AwsError) {
+        if let AwsError::AccessDenied { permission, .. } = error {
+            self.permissions.insert(permission);
+            let why = format!("not allowed to call {permission}");
+            self.lines.entry(why).or_default().push(what);
+        } else {
+            self.because(what, error.to_string());
+        }
+    }
+
+    fn because(&mut self, what: String, why: String) {
+        self.lines.entry(why).or_default().push(what);
+    }
+
+    /// Why, in one text; none where nothing is missing.
+    fn why(&self) -> Option<String> {
+        let line = |(why, what): (&String, &Vec<String>)| {
+            let named: Vec<&str> = what.iter().take(MOST).map(String::as_str).collect();
+            let more = match what.len().saturating_sub(MOST) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            format!("{}{more}: {why}", named.join(", "))
+        };
+        let lines: Vec<String> = self.lines.iter().map(line).collect();
+        (!lines.is_empty()).then(|| lines.join("\n"))
+    }
+
+    fn permission(&self) -> Option<String> {
+        let all: Vec<&str> = self.permissions.iter().copied().collect();
+        (!all.is_empty()).then(|| all.join(", "))
+    }
+}
+
+/// The places where keys are looked for: accounts, each with its regions. `own`: the account of the credentials.
+fn places(gathered: &Gathered, own: &str, has_roles: bool) -> BTreeSet<(String, String)> {
+    let facts = &gathered.facts;
+    let mut places = BTreeSet::new();
+    for name in facts.keys.keys() {
+        if let Ok(Key::Aws(arn)) = name.parse() {
+            places.insert((own.to_owned(), arn.region().to_owned()));
+            // Without a role there, KMS shows none of its other keys.
+            if has_roles {
+                places.insert((arn.account().to_owned(), arn.region().to_owned()));
+            }
+        }
+    }
+    let workspaces = facts.workspaces.iter().flatten();
+    let regions = workspaces
+        .filter(|one| one.cloud == Cloud::Aws)
+        .filter_map(|one| one.region.clone());
+    places.extend(regions.map(|region| (own.to_owned(), region)));
+    places
+}
+
+impl Auditor {
+    /// Looks for keys that let Databricks in and that no key configuration has.
+    pub(super) async fn discover(&self, order: &AuditOrder, gathered: &mut Gathered, say: Say<'_>) {
+        if gathered.facts.cloud != Cloud::Aws {
+            return;
+        }
+        if !order.discovery {
+            let note = "The policy file turns the search for keys that let Databricks in without a key configuration off (`discovery = false`).";
+            gathered.facts.notes.push(note.to_owned());
+            return;
+        }
+        let mut missing = Missing::default();
+        self.search(gathered, &mut missing, say).await;
+        if let Some(why) = missing.why() {
+            let account_id = gathered.facts.account_id.as_deref();
+            gathered.facts.unread.push(Unread {
+                subject: whole_account(account_id, gathered.facts.cloud.as_str()),
+                part: Part::Discovery,
+                why,
+                permission: missing.permission(),
+            });
+        }
+    }
+
+    async fn search(&self, gathered: &mut Gathered, missing: &mut Missing, say: Say<'_>) {
+        // Without the key configurations, every key would look unregistered; that they were not read is said already.
+        let Some(configurations) = &gathered.facts.configurations else {
+            return;
+        };
+        if let Some(one) = configurations.iter().find(|one| one.key.is_none()) {
+            missing.because(
+                format!("the key configuration {}", one.id),
+                "its key cannot be read, so any key may be registered by it".to_owned(),
+            );
+            return;
+        }
+        let registered: BTreeSet<String> = configurations
+            .iter()
+            .filter_map(|one| one.key.clone())
+            .collect();
+        let aws = self.client.keys().aws().cloud();
+        let in_use = places(gathered, "", false);
+        let Some((_, region)) = in_use.first() else {
+            return;
+        };
+        let own = match aws.own_account(region).await {
+            Ok(own) => own,
+            Err(error) => {
+                missing.because(
+                    "the AWS account of the credentials".to_owned(),
+                    error.to_string(),
+                );
+                return;
+            }
+        };
+        let mut waiting: Vec<KeyArn> = Vec::new();
+        for (account, region) in places(gathered, &own, self.has_roles) {
+            let place = format!("the keys of the AWS account {account} in {region}");
+            match aws.keys_of(&account, &region).await {
+                Err(error) => missing.add(place, &error),
+                Ok(all) => {
+                    for one in all {
+                        match one {
+                            Ok(key) if key.account() != account => {}
+                            Ok(key) if registered.contains(&key.to_string()) => {}
+                            Ok(key) => waiting.push(key),
+                            Err(error) => missing.because(place.clone(), error.to_string()),
+                        }
+                    }
+                }
+            }
+        }
+        say(format!(
+            "reading the policies of {} keys without a key configuration",
+            waiting.len()
+        ));
+        let mut found = Vec::new();
+        for some in waiting.chunks(SIDE_BY_SIDE) {
+            let read = some
+                .iter()
+                .map(|key| async move { (key, aws.policy(key).await) });
+            for (key, policy) in side_by_side(read).await {
+                let policy = match policy {
+                    Ok(text) => Document::parse(&text).map_err(|error| error.to_string()),
+                    // It was deleted since the list.
+                    Err(AwsError::NotFound(_)) => continue,
+                    Err(error) => {
+                        missing.add(key.to_string(), &error);
+                        continue;
+                    }
+                };
+                match policy.map(|policy| databricks_in(&policy)) {
+                    Ok(None) => {}
+                    Ok(Some(accounts)) => found.push(Unregistered {
+                        key: key.to_string(),
+                        accounts,
+                    }),
+                    Err(why) => missing.because(key.to_string(), why),
+                }
+            }
+        }
+        gathered.facts.unregistered = found;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_one_text() {
+        let mut missing = Missing::default();
+        assert_eq!((missing.why(), missing.permission()), (None, None));
+        let denied = AwsError::AccessDenied {
+            permission: "kms:GetKeyPolicy",
+            message: String::new(),
+        };
+        for number in 0..7 {
+            missing.add(format!("key {number}"), &denied);
+        }
+        missing.because("key 9".to_owned(), "its policy is no JSON".to_owned());
+        let why = missing.why().unwrap_or_default();
+        assert_eq!(
+            why,
+            "key 9: its policy is no JSON\nkey 0, key 1, key 2, key 3, key 4 and 2 more: not allowed to call kms:GetKeyPolicy"
+        );
+        assert_eq!(missing.permission().as_deref(), Some("kms:GetKeyPolicy"));
+    }
+}
