@@ -25,7 +25,9 @@ pub(super) fn part(id: Id) -> Option<Part> {
         Id::PolicyUnreadable | Id::GcpMemberNotSeen | Id::AzurePrincipalNotSeen => {
             Some(Part::Policy)
         }
-        Id::GcpMemberUnknownRole | Id::AzurePrincipalUnknownRole => Some(Part::Policy),
+        Id::GcpMemberUnknownRole | Id::AzurePrincipalUnknownRole | Id::GcpMembersNotExamined => {
+            Some(Part::Policy)
+        }
         Id::GcpDenyNotRead => Some(Part::Deny),
         Id::WorkspaceRoleUnreadable => Some(Part::Role),
         Id::AzureVaultUnreadable => Some(Part::Vault),

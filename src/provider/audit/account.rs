@@ -103,6 +103,10 @@ pub(super) struct Asked {
     seen: BTreeSet<String>,
     /// The workspaces that have it, each for what.
     pub(super) users: BTreeMap<String, Vec<UseCase>>,
+    /// Who else is expected to use it: service accounts that Databricks has for its key configurations.
+    pub(super) expected: BTreeSet<String>,
+    /// Whether workspaces may have it that could not be read.
+    pub(super) has_unread_users: bool,
 }
 
 impl Asked {
@@ -181,11 +185,18 @@ impl Auditor {
         });
         let none = BTreeMap::new();
         let all = configurations.as_deref().unwrap_or(&none);
-        let mut asked: BTreeMap<Key, Asked> = all
-            .values()
-            .filter_map(known_key)
-            .map(|key| (key, Asked::default()))
-            .collect();
+        let mut asked: BTreeMap<Key, Asked> = BTreeMap::new();
+        for one in all.values() {
+            if let Some(key) = known_key(one) {
+                let of_key = asked.entry(key).or_default();
+                let google = one.gcp_key_info.as_ref();
+                let account = google.and_then(|info| info.service_account());
+                of_key
+                    .expected
+                    .extend(account.map(|email| format!("serviceAccount:{email}")));
+                of_key.has_unread_users = workspaces.is_none();
+            }
+        }
         for workspace in workspaces.iter().flat_map(|all| all.values()) {
             self.ask(account, workspace, all, (&mut asked, gathered))
                 .await;

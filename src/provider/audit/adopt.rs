@@ -18,7 +18,7 @@ use crate::provider::resources::workspace_binding::{
     WorkspaceBindingModel, WorkspaceBindingResource, binding_of, binding_of_arm,
 };
 use crate::vocabulary::{AttachedKey, Cloud, UseCase};
-use tfplugin::bridge::to_value;
+use tfplugin::bridge::{Attr, to_value};
 use tfplugin::diagnostics::Diagnostics;
 use tfplugin::resource::Resource;
 use tfplugin::schema::{Attribute, Kind, Nesting, Presence};
@@ -238,8 +238,12 @@ impl There {
         (name, words): (&str, String),
         model: Result<WorkspaceBindingModel, Diagnostics>,
     ) {
-        let read = model.map_err(|why| said(&why)).and_then(|model| {
+        let read = model.map_err(|why| said(&why)).and_then(|mut model| {
             let id = model.id.known().cloned().unwrap_or_default();
+            if !model.azure.is_null() {
+                // There the resource ID names the workspace, and the number is read.
+                model.workspace_id = Attr::Null;
+            }
             Ok((id, values(&model)?))
         });
         match read {

@@ -139,7 +139,8 @@ impl Auditor {
         let mut hidden: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let mut homeless = Vec::new();
         for one in listed.values() {
-            if seen.contains(&one.workspace_id.to_string()) {
+            let is_elsewhere = one.cloud().is_some_and(|cloud| cloud != Cloud::Azure);
+            if is_elsewhere || seen.contains(&one.workspace_id.to_string()) {
                 continue;
             }
             match one.subscription() {

@@ -128,10 +128,7 @@ impl Auditor {
         let own = match aws.own_account(region).await {
             Ok(own) => own,
             Err(error) => {
-                missing.because(
-                    "the AWS account of the credentials".to_owned(),
-                    error.to_string(),
-                );
+                missing.add("the AWS account of the credentials".to_owned(), &error);
                 return;
             }
         };

@@ -1,6 +1,6 @@
 //! One key: its state, what the proof says of it for everything that has it, who else may use it, and when it was last used.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -8,19 +8,20 @@ use time::format_description::well_known::Rfc3339;
 use super::account::Asked;
 use super::{AuditOrder, Auditor, known, of_key};
 use crate::audit::{
-    AuditSubject, Loss, LossKind, Owner, Part, SeenKey, SeenVault, SubjectKind, Unread, of_binding,
-    of_grants, of_policy,
+    AuditSubject, Loss, LossKind, Owner, Part, SeenKey, SeenOther, SeenVault, SubjectKind, Unread,
+    of_binding, of_grants, of_policy,
 };
 use crate::clouds::aws::Standpoint;
+use crate::clouds::gcp::GcpError;
 use crate::preflight::aws::RoleKnowledge;
 use crate::preflight::azure::{Absence, known_state};
-use crate::preflight::gcp::state_of;
+use crate::preflight::gcp::{PolicyLevel, state_of};
 use crate::preflight::{Fact, Finding, LastUse, Stage, Standing};
 use crate::provider::keys::KeyCheck;
-use crate::requirements::gcp::rights_of;
+use crate::requirements::gcp::{Rights, agent_of, rights_of};
 use crate::vocabulary::aws::KeyArn;
 use crate::vocabulary::azure::VaultKeyId;
-use crate::vocabulary::gcp::CryptoKeyName;
+use crate::vocabulary::gcp::{CryptoKeyName, ServiceAccount};
 use crate::vocabulary::{Cloud, Key, KeyState};
 use kms_policy::Document;
 
@@ -248,43 +249,9 @@ impl Auditor {
             seen.losses.extend(versions.iter().filter_map(of));
         }
         seen.rotates = key.as_ref().map(|key| key.rotation_period.is_some());
-        let mut expected: BTreeSet<String> = BTreeSet::new();
-        for case in &asked.cases {
-            if let KeyCheck::Gcp(case) = case {
-                let grantees = case.question.usage.grantees();
-                expected.extend(grantees.iter().map(|one| one.account.member()));
-                let own = case.question.workspace_accounts.iter();
-                expected.extend(own.map(|account| account.member()));
-            }
-        }
-        let mut others = Some(Vec::new());
-        for level in facts.policies {
-            match known(level.bindings, &text, Part::Policy, &mut unread) {
-                None => others = None,
-                Some(bindings) => {
-                    for binding in &bindings {
-                        let rights = rights_of(&binding.role)
-                            .or_else(|| facts.roles.get(&binding.role).copied());
-                        let words = match rights {
-                            Some(rights) if !rights.encrypt && !rights.decrypt => continue,
-                            Some(rights) => {
-                                [(rights.encrypt, "encrypt"), (rights.decrypt, "decrypt")]
-                                    .into_iter()
-                                    .filter(|(has, _)| *has)
-                                    .map(|(_, word)| word.to_owned())
-                                    .collect()
-                            }
-                            // What a role lets do that could not be read is not known to be nothing.
-                            None => vec![format!("what {} allows", binding.role)],
-                        };
-                        let whose = (name.project(), &expected);
-                        if let Some(all) = &mut others {
-                            all.extend(of_binding(binding, &level.of, words, whose));
-                        }
-                    }
-                }
-            }
-        }
+        let policies = (facts.policies.as_slice(), &facts.roles);
+        let others = self.others_on_google(name, policies, asked, &mut unread);
+        seen.others = others.await;
         for level in &facts.denied {
             unread.extend(level.unread.iter().map(|why| Unread {
                 subject: of_key(&text),
@@ -293,8 +260,100 @@ impl Auditor {
                 permission: why.permission.map(str::to_owned),
             }));
         }
-        seen.others = others;
         (seen, unread)
+    }
+
+    /// Who else may use a key; none where it is not known.
+    async fn others_on_google(
+        &self,
+        name: &CryptoKeyName,
+        (policies, roles): (&[PolicyLevel], &BTreeMap<String, Rights>),
+        asked: &Asked,
+        unread: &mut Vec<Unread>,
+    ) -> Option<Vec<SeenOther>> {
+        let mut expected = asked.expected.clone();
+        for case in &asked.cases {
+            if let KeyCheck::Gcp(case) = case {
+                let grantees = case.question.usage.grantees();
+                expected.extend(grantees.iter().map(|one| one.account.member()));
+                let own = case.question.workspace_accounts.iter();
+                expected.extend(own.map(|account| account.member()));
+            }
+        }
+        let text = name.to_string();
+        let mut all = self
+            .expect_agents(name, policies, (&mut expected, unread))
+            .await;
+        for level in policies {
+            let Some(bindings) = known(level.bindings.clone(), &text, Part::Policy, unread) else {
+                all = None;
+                continue;
+            };
+            for binding in &bindings {
+                let rights = rights_of(&binding.role).or_else(|| roles.get(&binding.role).copied());
+                let words = match rights {
+                    Some(rights) => [(rights.encrypt, "encrypt"), (rights.decrypt, "decrypt")]
+                        .into_iter()
+                        .filter(|(has, _)| *has)
+                        .map(|(_, word)| word.to_owned())
+                        .collect(),
+                    // What a role lets do that could not be read is not known to be nothing.
+                    None => vec![format!("what {} allows", binding.role)],
+                };
+                if let (Some(all), false) = (&mut all, words.is_empty()) {
+                    all.extend(of_binding(
+                        binding,
+                        &level.of,
+                        words,
+                        (name.project(), &expected),
+                    ));
+                }
+            }
+        }
+        // Without the workspaces it is not known who it is that uses the key for Databricks.
+        all.filter(|_| !asked.has_unread_users)
+    }
+
+    /// Effect: the service agents of the project of a key are expected to use it: they act for its own disks and buckets. An empty list to begin with;
+    /// none where a policy names an agent and it is not known of which project.
+    async fn expect_agents(
+        &self,
+        name: &CryptoKeyName,
+        policies: &[PolicyLevel],
+        (expected, unread): (&mut BTreeSet<String>, &mut Vec<Unread>),
+    ) -> Option<Vec<SeenOther>> {
+        if !names_agent(policies, expected) {
+            return Some(Vec::new());
+        }
+        match self
+            .client
+            .keys()
+            .gcp()
+            .project_number(name.project())
+            .await
+        {
+            Ok(number) => {
+                let agents = [
+                    ServiceAccount::compute_agent(&number),
+                    ServiceAccount::storage_agent(&number),
+                ];
+                expected.extend(agents.iter().map(ServiceAccount::member));
+                Some(Vec::new())
+            }
+            Err(error) => {
+                unread.push(Unread {
+                    subject: of_key(&name.to_string()),
+                    part: Part::Policy,
+                    why: format!(
+                        "the number of the project {}, by which its service agents are known, could not be read: {error}",
+                        name.project()
+                    ),
+                    permission: matches!(error, GcpError::Denied(_))
+                        .then(|| "resourcemanager.projects.get".to_owned()),
+                });
+                None
+            }
+        }
     }
 
     async fn read_azure_key(&self, key: &VaultKeyId, asked: &Asked) -> Read {
@@ -377,6 +436,17 @@ impl Auditor {
         });
         (seen, unread)
     }
+}
+
+/// Whether a policy names a service agent of Compute Engine or Cloud Storage that nothing says is expected.
+fn names_agent(policies: &[PolicyLevel], expected: &BTreeSet<String>) -> bool {
+    policies.iter().any(|level| match &level.bindings {
+        Fact::Unreadable(_) => false,
+        Fact::Known(bindings) => bindings
+            .iter()
+            .flat_map(|binding| &binding.members)
+            .any(|member| agent_of(member).is_some() && !expected.contains(member)),
+    })
 }
 
 /// The last use that could not be read: a refusal is one, and what Google Cloud or Azure never record is none.

@@ -123,12 +123,15 @@ fn list(shared: &Shared) -> Answer {
         return refused;
     }
     let world = shared.world();
+    // Those of other subscriptions only the account lists.
+    let own = format!("/subscriptions/{SUBSCRIPTION}/");
     let all: Vec<Json> = world
         .now
         .azure
         .workspaces
-        .values()
-        .map(|one| one.shown.clone())
+        .iter()
+        .filter(|(id, _)| id.starts_with(&own))
+        .map(|(_, one)| one.shown.clone())
         .collect();
     Answer::json(200, &json!({ "value": all }))
 }

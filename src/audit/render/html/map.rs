@@ -15,10 +15,14 @@ const ROW: usize = 52;
 const BOX: usize = 36;
 const TOP: usize = 34;
 const LEFT: usize = 8;
-const MIDDLE: usize = 400;
-const RIGHT: usize = 776;
-const WIDE: usize = 270;
-const NARROW: usize = 196;
+const MIDDLE: usize = 404;
+const RIGHT: usize = 790;
+const WIDE: usize = 308;
+const NARROW: usize = 182;
+/// The room at both sides of a text, and how wide a character of a wide font is at the sizes of the style.
+const ROOM: usize = 20;
+const CHARACTER: usize = 8;
+const SMALL_CHARACTER: usize = 7;
 const WIDTH: usize = 980;
 
 /// Where a line begins: a key, or none, or what is not known.
@@ -288,7 +292,7 @@ fn cut(text: &str, most: usize) -> String {
 
 fn boxed(out: &mut String, place: (usize, usize, usize), class: &str, head: &str, sub: &str) {
     let (x, y, width) = place;
-    let most = width / 7;
+    let room = width - ROOM;
     let _ = write!(
         out,
         "<g><title>{}: {}</title><rect class=\"{class}\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{BOX}\" rx=\"7\"/>\
@@ -297,9 +301,9 @@ fn boxed(out: &mut String, place: (usize, usize, usize), class: &str, head: &str
         escaped(sub),
         x + 10,
         y + 15,
-        escaped(&cut(head, most)),
+        escaped(&cut(head, room / CHARACTER)),
         x + 10,
         y + 29,
-        escaped(&cut(sub, most + 4))
+        escaped(&cut(sub, room / SMALL_CHARACTER))
     );
 }

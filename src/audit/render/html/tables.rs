@@ -50,7 +50,7 @@ fn begin(id: &str, title: &str, to: &mut dyn Write) -> io::Result<()> {
 fn head(id: &str, label: &str, columns: &[&str], to: &mut dyn Write) -> io::Result<()> {
     write!(
         to,
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{label}\"><table id=\"{id}-list\"><thead><tr>"
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{label} as a table\"><table id=\"{id}-list\"><thead><tr>"
     )?;
     for column in columns {
         write!(to, "<th scope=\"col\">{column}</th>")?;
