@@ -14,6 +14,12 @@ URL = pathlib.Path(sys.argv[1]).resolve().as_uri()
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
 WRONG: list[str] = []
 
+# What is wider than the window, and in nothing that scrolls by itself.
+TOO_WIDE = """() => Array.from(document.querySelectorAll("body *")).filter((one) => {
+  for (let above = one; above; above = above.parentElement) if (getComputedStyle(above).overflowX !== "visible") return false;
+  return one.getBoundingClientRect().right > innerWidth + 1;
+}).slice(0, 5).map((one) => `${one.tagName} ${one.className}: ${one.textContent.slice(0, 60)}`)"""
+
 
 def check(holds: bool, what: str) -> None:
     if not holds:
@@ -98,7 +104,7 @@ def main() -> None:
         small = opened(browser, color_scheme="light")
         small.set_viewport_size({"width": 380, "height": 800})
         picture(small, "small")
-        check(small.evaluate("document.documentElement.scrollWidth <= innerWidth + 1"), "a small screen scrolls sideways")
+        check(small.evaluate("document.documentElement.scrollWidth <= innerWidth + 1"), f"a small screen scrolls sideways: {small.evaluate(TOO_WIDE)}")
         paper = opened(browser)
         paper.emulate_media(media="print")
         picture(paper, "paper")

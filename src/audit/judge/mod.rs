@@ -88,6 +88,7 @@ pub fn judge(facts: AuditFacts, rules: &AuditRules<'_>, baseline: Option<&Baseli
     let locations = locations(&facts.locations, &mut drafts);
     surroundings(&facts, &mut drafts, &mut unread);
     let unmatched = unmatched(&facts, &scope, &account, &mut drafts);
+    unread::name_rights(&mut unread);
     unread::normalize(&mut unread);
 
     let mut findings = drafts.finish(&ControlMap::read(), rules.words);

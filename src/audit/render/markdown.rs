@@ -18,7 +18,8 @@ const LENGTHS: [usize; 4] = [600, 300, 120, 60];
 fn plain(text: &str, most: usize) -> String {
     let mut out = String::new();
     let shown = printable(text);
-    for (at, c) in shown.chars().enumerate() {
+    let mut rest = shown.chars().enumerate().peekable();
+    while let Some((at, c)) = rest.next() {
         if at == most {
             out.push('…');
             break;
@@ -33,11 +34,20 @@ fn plain(text: &str, most: usize) -> String {
                 out.push(c);
             }
             // A bare address would become a link.
-            ':' => out.push_str("&#58;"),
+            ':' if rest.peek().is_some_and(|(_, next)| *next == '/') || has_scheme(&out) => {
+                out.push_str("&#58;");
+            }
             c => out.push(c),
         }
     }
     out
+}
+
+/// Whether a text ends with a scheme whose addresses become links without slashes. Source: GitHub Flavored Markdown, "Autolinks (extension)".
+fn has_scheme(text: &str) -> bool {
+    let lower = text.get(text.len().saturating_sub(6)..).unwrap_or_default();
+    let lower = lower.to_ascii_lowercase();
+    lower.ends_with("mailto") || lower.ends_with("xmpp")
 }
 
 /// A name, in a code span.

@@ -78,11 +78,13 @@ impl FromStr for RolePattern {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if text.matches(ACCOUNT).count() != 1 {
-            return Err(format!("write {ACCOUNT} once, in the place of the account"));
+            return Err(format!(
+                "write {ACCOUNT} once, where the ARN has the account"
+            ));
         }
         match text.replace(ACCOUNT, "123456789012").parse::<RoleArn>() {
             Ok(role) if role.account() == "123456789012" => Ok(Self(text.to_owned())),
-            Ok(_) => Err(format!("write {ACCOUNT} in the place of the account")),
+            Ok(_) => Err(format!("write {ACCOUNT} where the ARN has the account")),
             Err(error) => Err(error.to_string()),
         }
     }

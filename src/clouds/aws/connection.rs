@@ -44,7 +44,7 @@ pub struct AwsSettings {
     pub ca_bundle: Option<PathBuf>,
     /// A role to take on.
     pub assume_role: Option<AssumeRole>,
-    /// The ARN of a role to take on for the keys of other accounts, with `{account}` in the place of the account.
+    /// The ARN of a role to take on for the keys of other accounts, with `{account}` instead of the account.
     pub role_pattern: Option<String>,
     /// Where KMS is, if not where AWS has it.
     pub kms_endpoint: Option<String>,

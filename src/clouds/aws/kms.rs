@@ -55,7 +55,7 @@ impl Aws {
         self.kms_of(key.account(), key.region()).await
     }
 
-    /// KMS in a region, as whoever can read most of the keys of an account.
+    /// KMS in a region, with the identity that can read most of the keys of an account.
     async fn kms_of(&self, account: &str, region: &str) -> aws_sdk_kms::Client {
         match self.config_of(account, region).await {
             Some(config) => self.kms_with(Some(account), region, &config).await,

@@ -17,7 +17,6 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::OnceCell;
 
-use self::vaults::missing_right;
 use crate::audit::{AuditFacts, AuditSubject, Part, SeenKey, SubjectKind, Unread, whole_account};
 use crate::clouds::azure::{ArmWorkspace, AzureError};
 use crate::databricks::Error;
@@ -216,10 +215,6 @@ impl Auditor {
         }
         gathered.facts.identity = self.identity(&gathered.facts).await;
         gathered.facts.requests = sent();
-        for one in &mut gathered.facts.unread {
-            // Resource Manager and vaults name the right themselves.
-            one.permission = one.permission.take().or_else(|| missing_right(&one.why));
-        }
         if !order.last_use {
             let note = "The policy file turns the last use of keys off (`last_use = false`).";
             gathered.facts.notes.push(note.to_owned());

@@ -16,25 +16,6 @@ use crate::vocabulary::azure::{VaultKeyId, VaultResourceId};
 /// What of the permissions of an access policy is the use of a key. Source: Azure Key Vault documentation, "Assign an access policy".
 const USES: [&str; 5] = ["all", "decrypt", "encrypt", "unwrapkey", "wrapkey"];
 
-/// The right that Azure says is missing, by the texts of Resource Manager and of vaults with role assignments or access policies. Sources: public issues
-/// of terraform-provider-azurerm and azure-cli.
-pub(super) fn missing_right(why: &str) -> Option<String> {
-    let quoted = |before: &str| {
-        let (_, rest) = why.split_once(before)?;
-        let (right, _) = rest.split_once('\'')?;
-        (!right.is_empty()).then(|| right.to_owned())
-    };
-    let of_policy = || {
-        let (_, rest) = why.split_once("does not have ")?;
-        let (right, _) = rest.split_once(" permission")?;
-        let right = right.strip_prefix("keys ")?;
-        (!right.is_empty() && !right.contains(' ')).then(|| format!("{right} on keys"))
-    };
-    quoted("perform action '")
-        .or_else(|| quoted("Action: '"))
-        .or_else(of_policy)
-}
-
 impl Auditor {
     /// Who else may use a key; none where it could not be read.
     pub(super) async fn others_on_azure(
@@ -124,32 +105,4 @@ impl Auditor {
 
 fn not_shown(error: &AzureError) -> String {
     format!("its diagnostic settings: {}", error.unreadable().reason)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Each row: what Azure says, and the right that is missing.
-    #[test]
-    fn azure_names_the_right_that_is_missing() {
-        for (why, right) in [
-            (
-                "The client 'c' with object id 'o' does not have authorization to perform action 'Microsoft.KeyVault/vaults/read' over scope 's'",
-                Some("Microsoft.KeyVault/vaults/read"),
-            ),
-            (
-                "Caller is not authorized to perform action on resource. Action: 'Microsoft.KeyVault/vaults/keys/read' Resource: 'r'",
-                Some("Microsoft.KeyVault/vaults/keys/read"),
-            ),
-            (
-                "The user, group or application 'appid=a' does not have keys get permission on key vault 'v;location=l'",
-                Some("get on keys"),
-            ),
-            ("The server does not have a good day", None),
-            ("perform action '", None),
-        ] {
-            assert_eq!(missing_right(why).as_deref(), right, "{why}");
-        }
-    }
 }

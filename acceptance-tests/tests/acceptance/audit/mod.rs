@@ -3,6 +3,7 @@
 
 mod adopting;
 mod formats;
+mod page;
 mod planted;
 mod rights;
 

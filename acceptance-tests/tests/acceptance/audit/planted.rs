@@ -95,7 +95,7 @@ impl Planted {
     }
 
     /// Compares what an audit finds with what was planted.
-    fn is_found(self, rules: &str, arguments: &[&str]) -> Json {
+    fn must_be_found(self, rules: &str, arguments: &[&str]) -> Json {
         let before = self.stage.sandbox.requests().len();
         let (code, report) = audit(&self.stage, rules, arguments);
         assert_eq!(code, 1, "{:#}", report["not_read"]);
@@ -317,7 +317,7 @@ exception "key-elsewhere" {
     let rules = rules
         .replace("2026-06-30", &format!("{}-12-31", year - 1))
         .replace("2027-06-30", &format!("{}-01-01", year + 1));
-    let report = own.is_found(&rules, &["--cloud", "aws"]);
+    let report = own.must_be_found(&rules, &["--cloud", "aws"]);
     // What is good stays without a finding.
     let all = report["findings"].as_array().unwrap();
     assert!(
@@ -459,7 +459,7 @@ fn everything_that_is_planted_on_google_cloud_is_found() {
         world.now.unity.metastores.insert(empty.to_owned(), made);
     });
     own.expect("metastore-without-workspace", &format!("metastore/{empty}"));
-    own.is_found("", &["--cloud", "gcp"]);
+    own.must_be_found("", &["--cloud", "gcp"]);
 }
 
 /// A further key of Azure that a workspace of its own has; the same as the good one.
@@ -480,7 +480,7 @@ fn another_on_azure(own: &mut Planted) -> String {
             .replace(&format!("\"{KEY}\""), &format!("\"{name}\""));
         let one = azure.workspaces.get_mut(&id.to_ascii_lowercase()).unwrap();
         one.shown = serde_json::from_str(&shown).unwrap();
-        // Whoever may use the good key may use this one.
+        // The principals of the good key may use this one.
         let assignments: Vec<(String, Json)> = azure
             .role_assignments
             .iter()
@@ -575,5 +575,5 @@ fn everything_that_is_planted_on_azure_is_found() {
     );
 
     let arguments = on_azure(&own.stage);
-    own.is_found("", &texts(&arguments));
+    own.must_be_found("", &texts(&arguments));
 }

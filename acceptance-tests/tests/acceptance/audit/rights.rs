@@ -22,7 +22,7 @@ fn kind_of(operation: &str) -> String {
     parts.join("/")
 }
 
-/// Whether a request only says who asks. Without a token nothing is read, and that is no right.
+/// Whether a request only says who asks. Without a token the audit reads nothing, and a token is not a right.
 fn is_login(operation: &str) -> bool {
     operation.contains("/token") || operation.contains("oidc") || operation.contains("login/")
 }
@@ -91,7 +91,7 @@ fn is_doubt(uid: &str) -> bool {
 /// Workspaces that the account has and that cannot be seen are an error by themselves.
 const HIDDEN: &str = "subscription-not-visible/";
 
-/// Takes each kind of request away from an audit of a stage that `make` makes anew.
+/// Takes each kind of request away from an audit of a stage that `make` makes each time.
 fn property(make: impl Fn() -> (Stage, Vec<String>)) {
     let (stage, arguments) = make();
     let before = stage.sandbox.requests().len();

@@ -12,6 +12,8 @@
     reason = "a program that measures: what does not go as told ends it"
 )]
 
+mod audit;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader};
@@ -373,8 +375,19 @@ fn main() {
                     .collect()
             }
             "--json" => out = PathBuf::from(value),
+            // The audit alone, of so many workspaces and a tenth of keys.
+            "--audit" => {
+                let workspaces = value.parse().expect("a number of workspaces");
+                let size = audit::Size {
+                    workspaces,
+                    keys: (workspaces / 10).max(1),
+                    ..audit::LARGE
+                };
+                audit::run(&provider_binary(), size);
+                return;
+            }
             other => panic!(
-                "{other}: expected --sizes 10,100, --commands plan,apply,destroy, --only dbxcmk,floor or --json FILE"
+                "{other}: expected --sizes 10,100, --commands plan,apply,destroy, --only dbxcmk,floor, --audit 5000 or --json FILE"
             ),
         }
     }
@@ -524,7 +537,9 @@ fn main() {
         reviewed * 1000.0
     );
     let rows: Vec<Json> = bench.rows.iter().map(Row::json).collect();
-    let text = json!({"terraform": terraform::description(), "starts": starts, "review_seconds": reviewed, "rows": rows});
+    drop(bench);
+    let audits = audit::run(&own_binary, audit::LARGE);
+    let text = json!({"terraform": terraform::description(), "starts": starts, "review_seconds": reviewed, "rows": rows, "audits": audits});
     std::fs::write(&out, format!("{text:#}\n")).expect("the results can be written");
     println!("\nresults: {}", out.display());
 }
