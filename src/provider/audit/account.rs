@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
+use super::missing::Missing;
 use super::{AuditOrder, Auditor, Gathered, SIDE_BY_SIDE};
 use crate::audit::{
-    Attached, Part, SeenCatalog, SeenConfiguration, SeenWorkspace, Unread, whole_account,
+    Attached, EncryptedBy, Part, SeenCatalog, SeenConfiguration, SeenLocation, SeenWorkspace,
+    Unread, whole_account,
 };
 use crate::databricks::Account;
 use crate::databricks::key_configurations::KeyConfiguration;
@@ -19,11 +21,66 @@ use crate::provider::catalogs::Catalogs;
 use crate::provider::encryption::{StorageKey, keys_of};
 use crate::provider::keys::{AttachNeed, KeyCheck, key_of};
 use crate::provider::kill_switch::Say;
+use crate::provider::locations::{Location, Locations};
 use crate::vocabulary::azure::VaultKeyId;
 use crate::vocabulary::{AttachedKey, Key, UseCase};
 use tfplugin::diagnostics::Diagnostics;
 
 const NO_UNITY_CATALOG: &str = "The policy file turns Unity Catalog off (`unity_catalog = false`): which catalogs have a key, and where tables lie, was not asked.";
+
+/// One line for everything that was not seen of all metastores: what is missing is nearly always the same.
+fn not_seen(part: Part, gaps: Vec<&Gap>, gathered: &mut Gathered) {
+    if gaps.is_empty() {
+        return;
+    }
+    let why: Vec<String> = gaps
+        .iter()
+        .map(|gap| format!("{}: {}", gap.what, gap.why))
+        .collect();
+    let permissions: BTreeSet<&str> = gaps
+        .iter()
+        .filter_map(|gap| gap.permission.as_deref())
+        .collect();
+    let permission: Vec<&str> = permissions.into_iter().collect();
+    let facts = &mut gathered.facts;
+    facts.unread.push(Unread {
+        subject: whole_account(facts.account_id.as_deref(), facts.cloud.as_str()),
+        part,
+        why: why.join("\n"),
+        permission: (!permission.is_empty()).then(|| permission.join(", ")),
+    });
+}
+
+/// Where tables lie, what of it was not seen, and of which places it is not known by whose key they are encrypted.
+fn take_locations(locations: &Locations, catalogs: &Catalogs, gathered: &mut Gathered) {
+    let name = |one: &Location| one.url.clone().unwrap_or_else(|| one.name.clone());
+    let seen = locations.all.iter().map(|one| SeenLocation {
+        url: name(one),
+        kind: one.kind,
+        metastore: Some(one.metastore_id.clone()),
+        encrypted_by: one.protection.by,
+        key: one.protection.key.clone(),
+        note: one.protection.why.clone(),
+    });
+    gathered.facts.locations = seen.collect();
+    // The gaps of catalogs are said with the catalogs.
+    let own = locations
+        .unseen()
+        .filter(|gap| !catalogs.gaps.contains(gap));
+    not_seen(Part::Locations, own.collect(), gathered);
+    let mut missing = Missing::default();
+    for one in &locations.all {
+        if one.protection.by == EncryptedBy::NotKnown {
+            let why = one.protection.why.trim_end_matches('.').to_owned();
+            missing.because(name(one), why);
+            missing.needs(one.protection.permission);
+        }
+    }
+    missing.note(Part::Encryption, gathered);
+}
+
+/// Catalogs, and where tables lie.
+pub(super) type Tables = (Arc<Catalogs>, Locations);
 
 type Configurations = BTreeMap<String, KeyConfiguration>;
 
@@ -201,33 +258,31 @@ impl Auditor {
             self.ask(account, workspace, all, (&mut asked, gathered))
                 .await;
         }
-        let catalogs = async {
-            match order.unity_catalog {
-                true => Some(self.client.catalogs(Stage::Plan).await),
-                false => None,
-            }
-        };
-        let ((), catalogs) = tokio::join!(self.read_keys(order, asked, gathered, say), catalogs);
-        self.take_tables(catalogs.as_deref(), gathered);
+        let tables = self.read_tables(order);
+        let ((), tables) = tokio::join!(self.read_keys(order, asked, gathered, say), tables);
+        self.take_tables(tables, gathered);
         self.discover(order, gathered, say).await;
         Ok(())
     }
 
     /// What metastores have: catalogs, and where tables lie. None where the policy file turns that off.
-    pub(super) fn take_tables(&self, catalogs: Option<&Catalogs>, gathered: &mut Gathered) {
-        let Some(catalogs) = catalogs else {
-            gathered.facts.notes.push(NO_UNITY_CATALOG.to_owned());
-            return;
-        };
-        self.take_catalogs(catalogs, gathered);
-        let facts = &mut gathered.facts;
-        facts.unread.push(Unread {
-            subject: whole_account(facts.account_id.as_deref(), facts.cloud.as_str()),
-            part: Part::Locations,
-            why: "This version does not read external locations, roots of metastores and buckets"
-                .to_owned(),
-            permission: None,
-        });
+    pub(super) async fn read_tables(&self, order: &AuditOrder) -> Option<Tables> {
+        if !order.unity_catalog {
+            return None;
+        }
+        let catalogs = self.client.catalogs(Stage::Plan).await;
+        let locations = self.client.locations(Stage::Plan, None).await;
+        Some((catalogs, locations))
+    }
+
+    pub(super) fn take_tables(&self, tables: Option<Tables>, gathered: &mut Gathered) {
+        match tables {
+            None => gathered.facts.notes.push(NO_UNITY_CATALOG.to_owned()),
+            Some((catalogs, locations)) => {
+                self.take_catalogs(&catalogs, gathered);
+                take_locations(&locations, &catalogs, gathered);
+            }
+        }
     }
 
     /// The catalogs that have a key, and what of them was not seen.
@@ -248,31 +303,8 @@ impl Auditor {
         facts.without_workspace = catalogs.unassigned.keys().cloned().collect();
         // No right would show what is in a metastore without a workspace, and a finding says so.
         let is_unassigned = |gap: &&Gap| catalogs.unassigned.values().any(|own| own == *gap);
-        let gaps: Vec<&Gap> = catalogs
-            .gaps
-            .iter()
-            .filter(|gap| !is_unassigned(gap))
-            .collect();
-        if gaps.is_empty() {
-            return;
-        }
-        // One line for all metastores: what is missing is nearly always the same.
-        let why: Vec<String> = gaps
-            .iter()
-            .map(|gap| format!("{}: {}", gap.what, gap.why))
-            .collect();
-        let permissions: BTreeSet<&str> = gaps
-            .iter()
-            .filter_map(|gap| gap.permission.as_deref())
-            .collect();
-        let permission: Vec<&str> = permissions.into_iter().collect();
-        let subject = whole_account(facts.account_id.as_deref(), facts.cloud.as_str());
-        facts.unread.push(Unread {
-            subject,
-            part: Part::Catalogs,
-            why: why.join("\n"),
-            permission: (!permission.is_empty()).then(|| permission.join(", ")),
-        });
+        let gaps = catalogs.gaps.iter().filter(|gap| !is_unassigned(gap));
+        not_seen(Part::Catalogs, gaps.collect(), gathered);
     }
 
     /// What a workspace asks of its keys.

@@ -79,11 +79,8 @@ impl Auditor {
         }
         if gathered.facts.account_id.is_some() {
             self.compare_with_account(gathered).await;
-            let catalogs = match order.unity_catalog {
-                true => Some(self.client.catalogs(Stage::Plan).await),
-                false => None,
-            };
-            self.take_tables(catalogs.as_deref(), gathered);
+            let tables = self.read_tables(order).await;
+            self.take_tables(tables, gathered);
             // A key that only a catalog has is a key of the report, too.
             for key in gathered
                 .facts

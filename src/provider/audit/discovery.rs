@@ -2,62 +2,17 @@
 //!
 //! Google Cloud and Azure are not searched: there a key lets in service accounts of workspaces or the application of a tenant, not a Databricks account.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use super::missing::Missing;
 use super::{AuditOrder, Auditor, Gathered, SIDE_BY_SIDE};
-use crate::audit::{Part, Unread, Unregistered, databricks_in, whole_account};
+use crate::audit::{Part, Unregistered, databricks_in};
 use crate::clouds::aws::AwsError;
 use crate::network::side_by_side;
 use crate::provider::kill_switch::Say;
 use crate::vocabulary::aws::KeyArn;
 use crate::vocabulary::{Cloud, Key};
 use kms_policy::Document;
-
-/// How many names one line lists.
-const MOST: usize = 5;
-
-/// What could not be read, together: the same right is missing for nearly all of it.
-#[derive(Default)]
-struct Missing {
-    /// What, by why.
-    lines: BTreeMap<String, Vec<String>>,
-    permissions: BTreeSet<&'static str>,
-}
-
-impl Missing {
-    fn add(&mut self, what: String, error: &AwsError) {
-        if let AwsError::AccessDenied { permission, .. } = error {
-            self.permissions.insert(permission);
-            let why = format!("not allowed to call {permission}");
-            self.lines.entry(why).or_default().push(what);
-        } else {
-            self.because(what, error.to_string());
-        }
-    }
-
-    fn because(&mut self, what: String, why: String) {
-        self.lines.entry(why).or_default().push(what);
-    }
-
-    /// Why, in one text; none where nothing is missing.
-    fn why(&self) -> Option<String> {
-        let line = |(why, what): (&String, &Vec<String>)| {
-            let named: Vec<&str> = what.iter().take(MOST).map(String::as_str).collect();
-            let more = match what.len().saturating_sub(MOST) {
-                0 => String::new(),
-                more => format!(" and {more} more"),
-            };
-            format!("{}{more}: {why}", named.join(", "))
-        };
-        let lines: Vec<String> = self.lines.iter().map(line).collect();
-        (!lines.is_empty()).then(|| lines.join("\n"))
-    }
-
-    fn permission(&self) -> Option<String> {
-        let all: Vec<&str> = self.permissions.iter().copied().collect();
-        (!all.is_empty()).then(|| all.join(", "))
-    }
-}
 
 /// The places where keys are looked for: accounts, each with its regions. `own`: the account of the credentials.
 fn places(gathered: &Gathered, own: &str, has_roles: bool) -> BTreeSet<(String, String)> {
@@ -93,15 +48,7 @@ impl Auditor {
         }
         let mut missing = Missing::default();
         self.search(gathered, &mut missing, say).await;
-        if let Some(why) = missing.why() {
-            let account_id = gathered.facts.account_id.as_deref();
-            gathered.facts.unread.push(Unread {
-                subject: whole_account(account_id, gathered.facts.cloud.as_str()),
-                part: Part::Discovery,
-                why,
-                permission: missing.permission(),
-            });
-        }
+        missing.note(Part::Discovery, gathered);
     }
 
     async fn search(&self, gathered: &mut Gathered, missing: &mut Missing, say: Say<'_>) {
@@ -179,30 +126,5 @@ impl Auditor {
             }
         }
         gathered.facts.unregistered = found;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_missing_is_one_text() {
-        let mut missing = Missing::default();
-        assert_eq!((missing.why(), missing.permission()), (None, None));
-        let denied = AwsError::AccessDenied {
-            permission: "kms:GetKeyPolicy",
-            message: String::new(),
-        };
-        for number in 0..7 {
-            missing.add(format!("key {number}"), &denied);
-        }
-        missing.because("key 9".to_owned(), "its policy is no JSON".to_owned());
-        let why = missing.why().unwrap_or_default();
-        assert_eq!(
-            why,
-            "key 9: its policy is no JSON\nkey 0, key 1, key 2, key 3, key 4 and 2 more: not allowed to call kms:GetKeyPolicy"
-        );
-        assert_eq!(missing.permission().as_deref(), Some("kms:GetKeyPolicy"));
     }
 }

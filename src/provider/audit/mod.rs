@@ -8,6 +8,7 @@ mod adopt;
 mod azure;
 mod discovery;
 mod keys;
+mod missing;
 mod vaults;
 
 pub use adopt::Adoption;

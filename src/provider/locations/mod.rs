@@ -69,6 +69,19 @@ pub struct Locations {
     pub missing: Vec<String>,
 }
 
+/// What was not seen where a bucket or a storage account was not read, and where it was not known whose key it names.
+const ENCRYPTION: &str = "The encryption of";
+const WHOSE_KEY: &str = "Whose key";
+
+impl Locations {
+    /// What was not seen of the places themselves, beside what leaves the encryption of one that was seen not known.
+    pub fn unseen(&self) -> impl Iterator<Item = &Gap> {
+        let is_of_store =
+            |gap: &&Gap| gap.what.starts_with(ENCRYPTION) || gap.what.starts_with(WHOSE_KEY);
+        self.gaps.iter().filter(move |gap| !is_of_store(gap))
+    }
+}
+
 /// The external locations of a metastore, or why none were seen.
 #[derive(Clone)]
 struct ReadMetastore(Result<Arc<MetastoreLocations>, Gap>);
@@ -189,12 +202,12 @@ impl LocationReads {
         };
         for (store, read) in &facts {
             if let Fact::Unreadable(why) = read {
-                gaps.push(named(format!("The encryption of {store}"), why));
+                gaps.push(named(format!("{ENCRYPTION} {store}"), why));
             }
         }
         for (key, read) in &keys {
             if let Fact::Unreadable(why) = read {
-                gaps.push(named(format!("Whose key `{key}` is"), why));
+                gaps.push(named(format!("{WHOSE_KEY} `{key}` is"), why));
             }
         }
         let roots = match near
