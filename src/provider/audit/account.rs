@@ -63,10 +63,12 @@ fn take_locations(locations: &Locations, catalogs: &Catalogs, gathered: &mut Gat
         note: one.protection.why.clone(),
     });
     gathered.facts.locations = seen.collect();
-    // The gaps of catalogs are said with the catalogs.
-    let own = locations
-        .unseen()
-        .filter(|gap| !catalogs.gaps.contains(gap));
+    // The gaps of catalogs are said with the catalogs, and a finding names the metastores without a workspace.
+    let is_own = |gap: &&Gap| {
+        let mut unassigned = catalogs.unassigned.keys();
+        !catalogs.gaps.contains(gap) && !unassigned.any(|id| gap.what.contains(id.as_str()))
+    };
+    let own = locations.unseen().filter(is_own);
     not_seen(Part::Locations, own.collect(), gathered);
     let mut missing = Missing::default();
     for one in &locations.all {
@@ -77,6 +79,32 @@ fn take_locations(locations: &Locations, catalogs: &Catalogs, gathered: &mut Gat
         }
     }
     missing.note(Part::Encryption, gathered);
+}
+
+/// The keys that only catalogs and places of tables have: who loses such a key loses the tables. Nothing of Databricks is asked of them.
+pub(super) fn keys_of_tables(gathered: &Gathered) -> BTreeMap<Key, Asked> {
+    let facts = &gathered.facts;
+    let of_locations = facts
+        .locations
+        .iter()
+        .filter(|one| one.encrypted_by == EncryptedBy::OwnKey)
+        .filter_map(|one| one.key.as_ref());
+    let of_catalogs = facts.catalogs.iter().filter_map(|one| one.key.as_ref());
+    let keys = of_locations
+        .chain(of_catalogs)
+        .filter_map(|key| match key.parse().ok()? {
+            Key::Azure(key) => Some(Key::from(key.versionless())),
+            key => Some(key),
+        });
+    keys.filter(|key| !facts.keys.contains_key(&key.to_string()))
+        .map(|key| {
+            let asked = Asked {
+                has_unread_users: facts.workspaces.is_none() || facts.configurations.is_none(),
+                ..Asked::default()
+            };
+            (key, asked)
+        })
+        .collect()
 }
 
 /// Catalogs, and where tables lie.
@@ -261,6 +289,8 @@ impl Auditor {
         let tables = self.read_tables(order);
         let ((), tables) = tokio::join!(self.read_keys(order, asked, gathered, say), tables);
         self.take_tables(tables, gathered);
+        self.read_keys(order, keys_of_tables(gathered), gathered, say)
+            .await;
         self.discover(order, gathered, say).await;
         Ok(())
     }
@@ -372,6 +402,9 @@ impl Auditor {
         say: Say<'_>,
     ) {
         let (all, mut done) = (asked.len(), 0);
+        if all == 0 {
+            return;
+        }
         say(format!("reading {all} keys"));
         let account_id = gathered.facts.account_id.clone().unwrap_or_default();
         let mut waiting = asked.into_iter();

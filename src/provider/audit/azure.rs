@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::account::Asked;
+use super::account::{Asked, keys_of_tables};
 use super::{AuditOrder, Auditor, Gathered};
 use crate::audit::{
     Attached, AuditSubject, HiddenSubscription, Part, SeenWorkspace, SubjectKind, Unread,
@@ -81,21 +81,13 @@ impl Auditor {
             self.compare_with_account(gathered).await;
             let tables = self.read_tables(order).await;
             self.take_tables(tables, gathered);
-            // A key that only a catalog has is a key of the report, too.
-            for key in gathered
-                .facts
-                .catalogs
-                .iter()
-                .filter_map(|one| one.key.as_ref())
-            {
-                if let Ok(key) = key.parse::<Key>() {
-                    asked.entry(key).or_default();
-                }
-            }
         } else {
             let note = "No account ID is given (`--account-id`), so the catalogs of Unity Catalog and where tables lie were not read, and workspaces in \
                  subscriptions that are not visible are not known.";
             gathered.facts.notes.push(note.to_owned());
+        }
+        for (key, own) in keys_of_tables(gathered) {
+            asked.entry(key).or_insert(own);
         }
         self.read_keys(order, asked, gathered, say).await;
         Ok(())

@@ -16,7 +16,7 @@ use acceptance_tests::harness::checkout;
 use acceptance_tests::harness::providers::provider_binary;
 use acceptance_tests::stage::{MANAGED_SERVICES, STORAGE};
 use acceptance_tests::stage::{Over, Stage, policy};
-use dbxcmk_sandbox::azure::VAULT;
+use dbxcmk_sandbox::azure::{KEY, VAULT};
 use dbxcmk_sandbox::faults::{Effect, Fault};
 use dbxcmk_sandbox::{ACCOUNT_ID, REGION, WORKSPACE, gcp};
 use serde_json::{Value as Json, json};
@@ -27,13 +27,37 @@ const ONE: &str = "unity_catalog = false\nrequire {\n  cluster_volumes = false\n
 /// The same, with everything that metastores have.
 const WHOLE: &str = "require {\n  cluster_volumes = false\n}\n";
 
-/// A policy file with which everything is asked that this version can read.
-fn whole() -> String {
-    ONE.to_owned()
-}
-
 const FIRST: &str = "c1000000-0000-4000-8000-000000000001";
 const SECOND: &str = "c1000000-0000-4000-8000-000000000002";
+
+/// Tables lie in buckets with own keys, wherever a stage has some.
+fn seal(stage: &Stage) {
+    let arn = stage.kms.create_key(&json!({}));
+    let place = (
+        REGION.to_owned(),
+        arn.rsplit('/').next().unwrap().to_owned(),
+    );
+    let (vault, key) = (format!("https://{VAULT}.vault.azure.net"), KEY);
+    let encryption = json!({
+        "keySource": "Microsoft.Keyvault",
+        "keyvaultproperties": { "keyvaulturi": vault, "keyname": key, "keyversion": "" },
+    });
+    let google_key = json!({ "defaultKmsKeyName": google::KEY });
+    stage.sandbox.with(|world| {
+        world.now.keys.get_mut(&place).unwrap().rotates = true;
+        let buckets = &mut world.now.buckets;
+        for one in buckets.s3.values_mut() {
+            one.algorithm = Some("aws:kms".to_owned());
+            one.kms_key = Some(arn.clone());
+        }
+        for one in buckets.google.values_mut() {
+            one["encryption"] = google_key.clone();
+        }
+        for one in buckets.azure.values_mut() {
+            one["properties"]["encryption"] = encryption.clone();
+        }
+    });
+}
 
 /// A key configuration of the account.
 fn register(stage: &Stage, id: &str, arn: &str, created: u64) {
@@ -127,7 +151,9 @@ const ALL: [&str; 2] = ["--cloud", "aws"];
 
 /// Every request is a read: GET, or a POST that queries or gives out tokens.
 fn only_reads(stage: &Stage, before: usize) {
-    const QUERIES: [&str; 16] = [
+    const QUERIES: [&str; 18] = [
+        "S3 GetBucketEncryption",
+        "S3 HeadBucket",
         "KMS DescribeKey",
         "KMS ListKeys",
         "KMS GetKeyPolicy",

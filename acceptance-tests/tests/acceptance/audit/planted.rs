@@ -10,7 +10,7 @@ use dbxcmk_sandbox::unity::{Metastore, Securable};
 use dbxcmk_sandbox::{MANAGED_VPC_WORKSPACE, REGION, WORKSPACE};
 use serde_json::{Value as Json, json};
 
-use super::{attach, audit, disable, on_azure, only_reads, register, texts};
+use super::{attach, audit, disable, on_azure, only_reads, register, seal, texts};
 
 /// An account into which problems are planted, and what an audit must find of them.
 struct Planted {
@@ -224,6 +224,10 @@ fn keys_of_others(own: &mut Planted) {
 
     let forgotten = own.key();
     own.expect_of_key("databricks-let-in-unregistered", &forgotten);
+
+    // Tables in a bucket without an own key.
+    own.expect("location-uncovered", "location/s3://acme-tables/");
+    own.expect("location-uncovered", "location/s3://acme-tables/main");
 }
 
 /// Workspaces whose data is not under an own key, and key configurations that nothing needs.
@@ -388,6 +392,7 @@ fn everything_that_is_planted_on_google_cloud_is_found() {
     let stage = Stage::on_google();
     stage.configure(&google::resources());
     stage.workdir.apply();
+    seal(&stage);
     let mut own = Planted::new(stage);
 
     let off = another_on_google(&mut own);
@@ -510,6 +515,7 @@ fn everything_that_is_planted_on_azure_is_found() {
     let stage = Stage::on_azure();
     stage.configure_azure(&acceptance_tests::azure::resources(VAULT));
     stage.workdir.apply();
+    seal(&stage);
     let mut own = Planted::new(stage);
     let now = time::OffsetDateTime::now_utc().unix_timestamp();
 

@@ -9,7 +9,7 @@ use dbxcmk_sandbox::faults::{Effect, Fault};
 use dbxcmk_sandbox::gcp;
 use serde_json::Value as Json;
 
-use super::{ALL, audit, good, on_azure, texts, whole};
+use super::{ALL, WHOLE, audit, good, on_azure, seal, texts};
 
 /// What of a request is a number or a name of its own. Requests that differ in nothing else are one kind.
 fn kind_of(operation: &str) -> String {
@@ -37,6 +37,15 @@ fn refusal(operation: &str) -> Effect {
     };
     if operation.starts_with("KMS ") {
         return Effect::aws("AccessDeniedException", "User is not authorized");
+    }
+    if operation.starts_with("S3 ") {
+        let body = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>";
+        return Effect::Status {
+            status: 403,
+            body: body.to_owned(),
+            content_type: Some("application/xml".to_owned()),
+            retry_after: None,
+        };
     }
     if operation.starts_with("IAM ")
         || operation.starts_with("STS ")
@@ -95,7 +104,7 @@ const HIDDEN: &str = "subscription-not-visible/";
 fn property(make: impl Fn() -> (Stage, Vec<String>)) {
     let (stage, arguments) = make();
     let before = stage.sandbox.requests().len();
-    let (code, whole_report) = audit(&stage, &whole(), &texts(&arguments));
+    let (code, whole_report) = audit(&stage, WHOLE, &texts(&arguments));
     assert_eq!(
         code, 0,
         "{:#} {:#}",
@@ -117,9 +126,13 @@ fn property(make: impl Fn() -> (Stage, Vec<String>)) {
             let fault = Fault::new(&operation, refusal(&operation));
             world.faults.push(fault.times(10_000));
         });
-        let (code, report) = audit(&stage, &whole(), &texts(&arguments));
+        let (code, report) = audit(&stage, WHOLE, &texts(&arguments));
         let mut say = |why: String| wrong.push(format!("{kind}: {why}"));
         let gaps = gaps(&report);
+        // Another workspace of the metastore has shown the same.
+        if code == 0 && is_same(&report, &whole_report) {
+            continue;
+        }
         let is_hidden = uids(&report).iter().any(|uid| uid.starts_with(HIDDEN));
         let expected = if is_hidden { 1 } else { 3 };
         if code != expected || report["run"]["complete"] != false {
@@ -157,6 +170,12 @@ fn property(make: impl Fn() -> (Stage, Vec<String>)) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
+/// Whether two reports say the same. Each stage makes keys of its own, and so the numbers, the findings and the gaps are compared.
+fn is_same(one: &Json, other: &Json) -> bool {
+    let said = |report: &Json| (report["counts"].clone(), uids(report), gaps(report));
+    said(one) == said(other)
+}
+
 /// The keys that both reports have.
 fn keys<'a>(one: &'a Json, other: &'a Json) -> Vec<(&'a Json, &'a Json)> {
     let of = |report: &'a Json| report["keys"].as_array().unwrap();
@@ -175,7 +194,9 @@ fn each_right_on_aws() {
         let (stage, arn) = good();
         // A key of nobody, for the search.
         stage.kms.create_key(&serde_json::json!({}));
+        super::attach(&stage, dbxcmk_sandbox::MANAGED_VPC_WORKSPACE, super::FIRST);
         assert!(!arn.is_empty());
+        seal(&stage);
         let own = ["--workspace", "1234567890123456"];
         let arguments = ALL.iter().chain(&own).map(|one| (*one).to_owned());
         let arguments = arguments.collect();
@@ -189,6 +210,7 @@ fn each_right_on_google_cloud() {
         let stage = Stage::on_google();
         stage.configure(&google::resources());
         stage.workdir.apply();
+        seal(&stage);
         let workspace = gcp::WORKSPACE.to_string();
         let arguments = ["--cloud", "gcp", "--workspace", &workspace];
         let arguments = arguments.map(str::to_owned).to_vec();
@@ -202,6 +224,7 @@ fn each_right_on_azure() {
         let stage = Stage::on_azure();
         stage.configure_azure(&acceptance_tests::azure::resources(VAULT));
         stage.workdir.apply();
+        seal(&stage);
         let arguments = on_azure(&stage);
         (stage, arguments)
     });
@@ -212,6 +235,10 @@ fn each_right_on_azure() {
 fn a_key_of_another_account_is_read_by_a_role_there() {
     const OTHER: &str = "999956789012";
     const ROLE: &str = "arn:aws:iam::{account}:role/Audit";
+    let foreign = |report: &Json| {
+        let mut all = report["keys"].as_array().unwrap().iter();
+        all.find(|one| one["owner"] == OTHER).cloned().unwrap()
+    };
     let make = || {
         let stage = Stage::new(Over::Sandbox);
         let arn = stage.good_key();
@@ -228,12 +255,14 @@ fn a_key_of_another_account_is_read_by_a_role_there() {
         });
         super::register(&stage, super::FIRST, &moved, 1_700_000_000_000);
         super::attach(&stage, dbxcmk_sandbox::WORKSPACE, super::FIRST);
+        super::attach(&stage, dbxcmk_sandbox::MANAGED_VPC_WORKSPACE, super::FIRST);
+        seal(&stage);
         (stage, moved)
     };
     let own = ["--workspace", "1234567890123456", "--trusted", OTHER];
     let with = [&ALL[..], &own].concat();
     let (stage, arn) = make();
-    let (code, report) = audit(&stage, &whole(), &with);
+    let (code, report) = audit(&stage, WHOLE, &with);
     assert_eq!(code, 3, "{report:#}");
     let lines: Vec<Json> = report["not_read"].as_array().unwrap().clone();
     let what: Vec<&str> = lines
@@ -251,15 +280,15 @@ fn a_key_of_another_account_is_read_by_a_role_there() {
             "{why}"
         );
     }
-    assert_eq!(report["keys"][0]["state"], "Enabled");
-    assert_eq!(report["keys"][0]["rotation"], "on");
+    assert_eq!(foreign(&report)["state"], "Enabled");
+    assert_eq!(foreign(&report)["rotation"], "on");
     // With a role there, all is read, and STS is asked once an account.
     let role = ["--assume-role-pattern", ROLE];
     let with = [&with[..], &role].concat();
     let (stage, _) = make();
-    let (code, report) = audit(&stage, &whole(), &with);
+    let (code, report) = audit(&stage, WHOLE, &with);
     assert_eq!(code, 0, "{report:#}");
-    assert_eq!(report["keys"][0]["last_used"]["operation"], "Decrypt");
+    assert_eq!(foreign(&report)["last_used"]["operation"], "Decrypt");
     assert_eq!(stage.asked("STS AssumeRole").len(), 1);
     // A role that cannot be assumed is the right that is missing.
     let (stage, _) = make();
@@ -267,13 +296,13 @@ fn a_key_of_another_account_is_read_by_a_role_there() {
         let fault = Fault::new("STS AssumeRole", refusal("STS AssumeRole"));
         world.faults.push(fault.times(100));
     });
-    let (code, report) = audit(&stage, &whole(), &with);
+    let (code, report) = audit(&stage, WHOLE, &with);
     assert_eq!(code, 3, "{report:#}");
     let role = ROLE.replace("{account}", OTHER);
     for one in report["not_read"].as_array().unwrap() {
         assert_eq!(one["permission"], format!("sts:AssumeRole on {role}"));
     }
-    assert_eq!(report["keys"][0]["state"], "Enabled");
+    assert_eq!(foreign(&report)["state"], "Enabled");
     // A pattern that names no account is a mistake.
     let output = super::run(
         &stage,
