@@ -47,6 +47,8 @@ pub enum Hint {
         accounts: Vec<ServiceAccount>,
         /// The project of the workspace whose service agents lack the key.
         project: Option<ProjectNumber>,
+        /// The projects of buckets with tables, where a service agent lacks the key for them: all that have to stand in the list.
+        bucket_projects: Vec<ProjectNumber>,
     },
     /// Let Cloud KMS make new versions of a key.
     RotateVersions,

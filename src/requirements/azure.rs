@@ -3,8 +3,8 @@
 //! Sources: the Azure Databricks documentation of customer-managed keys (managed services, managed disks, DBFS root); Azure built-in
 //! roles ("Key Vault Crypto Service Encryption User"); Managed HSM local RBAC built-in roles.
 
-use crate::vocabulary::UseCase;
 use crate::vocabulary::azure::PrincipalId;
+use crate::vocabulary::{KeyUse, UseCase};
 
 /// The application of Azure Databricks in Microsoft Entra ID; its object ID differs in each tenant.
 pub const AZURE_DATABRICKS: &str = crate::vocabulary::azure::DATABRICKS_APPLICATION;
@@ -65,6 +65,16 @@ pub fn former_is_needed(case: UseCase) -> &'static str {
     }
 }
 
+/// What happens without the key for any use of it. Source: Azure Storage documentation, "Customer-managed keys", "Revoke access".
+pub fn without_it_for(use_of: KeyUse) -> &'static str {
+    match use_of {
+        KeyUse::Workspace(case) => without_it(case),
+        KeyUse::UnityCatalog => {
+            "the storage account answers every request with 403, and nobody can read or write its tables"
+        }
+    }
+}
+
 /// Who uses the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
@@ -74,6 +84,8 @@ pub enum Role {
     StorageAccount,
     /// The identity of the disk encryption set.
     DiskEncryptionSet,
+    /// The identity of a storage account in which Unity Catalog keeps tables.
+    TableStorage,
 }
 
 impl Role {
@@ -83,6 +95,7 @@ impl Role {
             Self::AzureDatabricks => "the application AzureDatabricks",
             Self::StorageAccount => "the identity of the workspace's storage account",
             Self::DiskEncryptionSet => "the identity of the disk encryption set",
+            Self::TableStorage => "the identity of a storage account with tables",
         }
     }
 
@@ -92,6 +105,7 @@ impl Role {
             Self::AzureDatabricks => "AzureDatabricks",
             Self::StorageAccount => "The identity of the workspace's storage account",
             Self::DiskEncryptionSet => "The identity of the disk encryption set",
+            Self::TableStorage => "The identity of a storage account with tables",
         };
         format!("{name} (`{principal}`)")
     }
@@ -105,10 +119,20 @@ pub struct Grantee {
     /// The object ID of the principal.
     pub principal: PrincipalId,
     /// The data for which it needs the key.
-    pub case: UseCase,
+    pub case: KeyUse,
 }
 
 impl Grantee {
+    /// The identities of storage accounts in which Unity Catalog keeps tables.
+    pub fn of_tables(principals: impl IntoIterator<Item = PrincipalId>) -> Vec<Self> {
+        let each = principals.into_iter().map(|principal| Self {
+            role: Role::TableStorage,
+            principal,
+            case: KeyUse::UnityCatalog,
+        });
+        each.collect()
+    }
+
     /// The principal by its role, with its object ID.
     pub fn in_words(&self) -> String {
         self.role.named(&self.principal)

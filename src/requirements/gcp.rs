@@ -3,8 +3,8 @@
 //! Sources: the Databricks documentation of customer-managed keys on Google Cloud; Google Cloud documentation, "Service agents" and
 //! "Customer-managed encryption keys" of Compute Engine and Cloud Storage; IAM roles reference (Cloud KMS).
 
-use crate::vocabulary::UseCase;
 use crate::vocabulary::gcp::{ProjectNumber, ServiceAccount};
+use crate::vocabulary::{KeyUse, UseCase};
 
 /// What the right to encrypt is called.
 pub const USE_TO_ENCRYPT: &str = "cloudkms.cryptoKeyVersions.useToEncrypt";
@@ -58,18 +58,8 @@ pub struct Grantee {
     pub what_for: &'static str,
     /// What happens without it.
     pub without_it: &'static str,
-}
-
-impl Grantee {
-    /// For which use case it needs the key: the service agents for storage, Databricks for what is used at all.
-    pub fn use_case(&self, usage: &Usage) -> UseCase {
-        let is_own = usage.databricks.contains(&self.account);
-        let storage_only = !usage.use_cases.contains(&UseCase::ManagedServices);
-        match is_own && !storage_only {
-            true => UseCase::ManagedServices,
-            false => UseCase::Storage,
-        }
-    }
+    /// The use case for which it needs the key.
+    pub use_case: KeyUse,
 }
 
 /// Whether a member of an IAM policy is a service account that a workspace needs: a service agent of Google, or one of Databricks'
@@ -106,6 +96,8 @@ pub struct Usage {
     pub databricks: Vec<ServiceAccount>,
     /// The project of the workspace, whose service agents encrypt disks and buckets.
     pub workspace_project: Option<ProjectNumber>,
+    /// The projects of buckets with tables of Unity Catalog, whose Cloud Storage service agents encrypt them.
+    pub table_projects: Vec<ProjectNumber>,
     /// Why the provider does not know an account that needs the key as well, in words.
     pub not_known: Option<String>,
 }
@@ -113,6 +105,10 @@ pub struct Usage {
 impl Usage {
     /// Everybody who needs the key.
     pub fn grantees(&self) -> Vec<Grantee> {
+        let own_use = match self.use_cases.as_slice() {
+            [UseCase::Storage] => UseCase::Storage,
+            _ => UseCase::ManagedServices,
+        };
         let mut all: Vec<Grantee> = self
             .databricks
             .iter()
@@ -120,6 +116,7 @@ impl Usage {
                 account: account.clone(),
                 what_for: "Databricks' own use of the key",
                 without_it: "Databricks cannot read or write the data of the workspace",
+                use_case: own_use.into(),
             })
             .collect();
         if let Some(number) = &self.workspace_project
@@ -129,13 +126,23 @@ impl Usage {
                 account: ServiceAccount::compute_agent(number),
                 what_for: "the persistent disks of classic compute",
                 without_it: "clusters do not start",
+                use_case: UseCase::Storage.into(),
             });
             all.push(Grantee {
                 account: ServiceAccount::storage_agent(number),
                 what_for: "the workspace buckets",
                 without_it: "the workspace cannot write to its buckets",
+                use_case: UseCase::Storage.into(),
             });
         }
+        // Source: Cloud Storage documentation, "Customer-managed encryption keys": the service agent of the project of the bucket uses the key,
+        // for every reader and writer.
+        all.extend(self.table_projects.iter().map(|number| Grantee {
+            account: ServiceAccount::storage_agent(number),
+            what_for: "the buckets of tables in its project",
+            without_it: "nobody can read or write tables in these buckets",
+            use_case: KeyUse::UnityCatalog,
+        }));
         all
     }
 }
@@ -150,7 +157,7 @@ mod tests {
             use_cases: vec![UseCase::ManagedServices],
             databricks: vec!["db-1@prod-gcp-us-east4.iam.gserviceaccount.com".parse()?],
             workspace_project: Some("123456789012".parse()?),
-            not_known: None,
+            ..Usage::default()
         };
         assert_eq!(usage.grantees().len(), 1);
         usage.use_cases = UseCase::ACCOUNT.to_vec();
@@ -166,6 +173,22 @@ mod tests {
                 "service-123456789012@compute-system.iam.gserviceaccount.com",
                 "service-123456789012@gs-project-accounts.iam.gserviceaccount.com"
             ]
+        );
+        let tables = Usage {
+            table_projects: vec!["210987654321".parse()?],
+            ..Usage::default()
+        };
+        let tables = tables.grantees();
+        let all: Vec<(String, KeyUse)> = tables
+            .iter()
+            .map(|one| (one.account.to_string(), one.use_case))
+            .collect();
+        assert_eq!(
+            all,
+            [(
+                "service-210987654321@gs-project-accounts.iam.gserviceaccount.com".to_owned(),
+                KeyUse::UnityCatalog
+            )]
         );
         assert_eq!(
             rights_of("roles/cloudkms.admin").map(|rights| rights.decrypt),

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use super::plan::{Action, ResourceChange};
 use super::shape::Shape;
 use super::{aws, azure, google};
-use crate::vocabulary::{AccountId, UseCase};
+use crate::vocabulary::{AccountId, KeyUse, UseCase};
 use kms_policy::nearest;
 
 /// A type, the attributes that are read of it, and the names that its nested attributes have in all.
@@ -23,6 +23,12 @@ const USE_CASES: Shape = Shape::Each(
     "a list of MANAGED_SERVICES, STORAGE and MANAGED_DISKS",
 );
 
+/// Those of a key policy, which can also be for tables.
+const KEY_USES: Shape = Shape::Each(
+    |text| text.parse::<KeyUse>().is_ok(),
+    "a list of MANAGED_SERVICES, STORAGE, MANAGED_DISKS and UNITY_CATALOG",
+);
+
 const ACCOUNTS: Shape = Shape::Each(
     |text| text.parse::<AccountId>().is_ok(),
     "a list of Databricks account IDs",
@@ -35,22 +41,25 @@ pub const KINDS: &[ResourceKind] = &[
     ResourceKind {
         name: "dbxcmk_key_policy",
         attributes: &[
-            ("use_cases", USE_CASES),
+            ("use_cases", KEY_USES),
             ("databricks_account_ids", ACCOUNTS),
             ("aws", Shape::Object),
             ("aws.key_arn", aws::KEY),
             ("aws.cross_account_role_arn", aws::ROLE),
             ("aws.cluster_volumes", Shape::Flag),
             ("aws.include_grants", Shape::Flag),
+            ("aws.storage_credential_role_arns", Shape::Texts),
             ("gcp", Shape::Object),
             ("gcp.kms_key_id", google::KEY),
             ("gcp.databricks_service_accounts", Shape::Texts),
             ("gcp.workspace_project_number", Shape::Text),
+            ("gcp.bucket_project_numbers", Shape::Texts),
             ("gcp.members", Shape::Texts),
             ("azure", Shape::Object),
             ("azure.key_vault_key_id", azure::KEY),
             ("azure.vault_resource_id", Shape::Text),
             ("azure.workspace_resource_id", Shape::Text),
+            ("azure.storage_account_principal_ids", Shape::Texts),
             ("azure.principals", Shape::Texts),
             ("statements", aws::STATEMENTS),
             ("force_destroy", Shape::Flag),
@@ -73,6 +82,7 @@ pub const KINDS: &[ResourceKind] = &[
                     "kms_key_id",
                     "databricks_service_accounts",
                     "workspace_project_number",
+                    "bucket_project_numbers",
                     "members",
                 ],
             ),
@@ -83,6 +93,7 @@ pub const KINDS: &[ResourceKind] = &[
                     "vault_resource_id",
                     "workspace_resource_id",
                     "databricks_principal_id",
+                    "storage_account_principal_ids",
                     "access_model",
                     "principals",
                 ],

@@ -256,6 +256,14 @@ impl KeyUse {
         }
     }
 
+    /// The name in texts for people.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Workspace(case) => case.in_words(),
+            Self::UnityCatalog => "tables of Unity Catalog",
+        }
+    }
+
     /// The use case of workspaces, if it is one.
     pub fn of_workspace(self) -> Option<UseCase> {
         match self {

@@ -385,12 +385,12 @@ fn the_role_of_a_storage_credential_is_proven_and_let_in() {
         (
             "\"UNITY_CATALOG\"",
             "\"STORAGE\"",
-            "Roles of storage credentials belong to the use case UNITY_CATALOG",
+            "Identities for tables belong to the use case UNITY_CATALOG",
         ),
         (
             "storage_credential_role_arns",
             "# storage_credential_role_arns",
-            "UNITY_CATALOG needs the roles of storage credentials",
+            "UNITY_CATALOG needs the identities that use the key for tables",
         ),
     ] {
         stage.configure(&policy.but(from, to));

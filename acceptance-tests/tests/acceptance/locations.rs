@@ -400,3 +400,136 @@ fn other_storage_is_not_known() {
     assert_eq!((keyed.0, keyed.1), ("own_key", &json!(arn)));
     assert_eq!(state["locations"].as_array().unwrap().len(), 3);
 }
+
+/// The proof of a key for tables: whether it is ready, and its findings.
+fn readiness(stage: &Stage) -> (bool, Vec<Json>) {
+    stage.workdir.apply();
+    let state = stage.workdir.state("data.dbxcmk_key_readiness.tables");
+    let findings = state["findings"].as_array().unwrap().clone();
+    (state["ready"].as_bool().unwrap(), findings)
+}
+
+/// AWS: the role of the storage credential lacks the key of its bucket. Plan finds it before a job does, and the remedy fixes it.
+#[test]
+fn a_role_without_the_key_of_its_bucket_is_found_at_plan() {
+    let stage = Stage::new(Over::Sandbox);
+    let key = stage.kms.create_key(&json!({}));
+    bucket(&stage, "aws", "acme-tables", &json!({ "kms_key": key }));
+    let roles = "distinct([for one in data.dbxcmk_storage_encryption.all.locations : one.storage_credential_role_arn if one.key == \"KEY\" && one.storage_credential_role_arn != null])"
+        .replace("KEY", &key);
+    let proof = format!(
+        "{SOURCE}\ndata \"dbxcmk_key_readiness\" \"tables\" {{\n  use_cases = [\"UNITY_CATALOG\"]\n  aws = {{\n    key_arn = \"{key}\"\n    \
+         storage_credential_role_arns = {roles}\n  }}\n}}\n"
+    );
+    stage.configure(&proof);
+    let (ready, findings) = readiness(&stage);
+    let text = json!(findings).to_string();
+    assert!(
+        !ready && text.contains("acme-tables") && text.contains("kms:GenerateDataKey"),
+        "{text}"
+    );
+    let policy = format!(
+        "\nresource \"dbxcmk_key_policy\" \"tables\" {{\n  use_cases = [\"UNITY_CATALOG\"]\n  aws = {{\n    key_arn = \"{key}\"\n    \
+         storage_credential_role_arns = {roles}\n  }}\n}}\n"
+    );
+    stage.configure(&format!("{SOURCE}{policy}"));
+    stage.workdir.apply();
+    stage.configure(&format!("{proof}{policy}"));
+    let (ready, findings) = readiness(&stage);
+    assert!(ready, "{findings:#?}");
+}
+
+/// Google Cloud: the Cloud Storage service agent of the bucket's project lacks its key.
+#[test]
+fn a_service_agent_without_the_key_of_its_bucket_is_found_at_plan() {
+    use acceptance_tests::google::{KEY, ROLE, STORAGE};
+    let stage = Stage::on_google();
+    bucket(&stage, "gcp", "acme-tables", &json!({ "kms_key": KEY }));
+    let source = of(GOOGLE_METASTORE);
+    let gcp = format!(
+        "  use_cases = [\"UNITY_CATALOG\"]\n  gcp = {{\n    kms_key_id = \"{KEY}\"\n    bucket_project_numbers = \
+         distinct(data.dbxcmk_storage_encryption.all.locations[*].bucket_project_number)\n  }}\n"
+    );
+    let proof = format!("{source}\ndata \"dbxcmk_key_readiness\" \"tables\" {{\n{gcp}}}\n");
+    stage.configure(&proof);
+    let (ready, findings) = readiness(&stage);
+    assert!(
+        !ready && findings[0]["id"] == "gcp-member-missing",
+        "{findings:#?}"
+    );
+    let text = findings[0].to_string();
+    for word in [
+        "gs-project-accounts",
+        "nobody can read or write tables",
+        "bucket_project_numbers      = [",
+        "UNITY_CATALOG",
+        "add-iam-policy-binding",
+    ] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+    assert!(!text.contains("workspace_project_number"), "{text}");
+    let policy = format!("\nresource \"dbxcmk_key_policy\" \"tables\" {{\n{gcp}}}\n");
+    stage.configure(&format!("{source}{policy}"));
+    stage.workdir.apply();
+    assert_eq!(stage.members(KEY, ROLE), [STORAGE]);
+    stage.configure(&format!("{proof}{policy}"));
+    let (ready, findings) = readiness(&stage);
+    assert!(ready, "{findings:#?}");
+    let state = stage.workdir.state("data.dbxcmk_key_readiness.tables");
+    assert_eq!(state["requirements"][0]["use_case"], "UNITY_CATALOG");
+    stage.workdir.empty_plan();
+    // What belongs together is said together.
+    let alone = proof.replace("[\"UNITY_CATALOG\"]", "[\"STORAGE\"]");
+    stage.configure(&alone);
+    let refused = stage.workdir.refused_plan();
+    refused.error("Identities for tables belong to the use case UNITY_CATALOG");
+}
+
+/// Azure: the identity of the storage account lacks its key.
+#[test]
+fn a_storage_account_without_its_key_is_found_at_plan() {
+    use acceptance_tests::azure::OWN_VAULT;
+    use dbxcmk_sandbox::azure::vault_id;
+    let mut stage = Stage::on_azure();
+    for (name, value) in stage.sandbox.environment() {
+        stage.workdir.set(&name, &value);
+    }
+    let key = acceptance_tests::azure::first_version(OWN_VAULT);
+    let versionless = key.rsplit_once('/').unwrap().0.to_owned();
+    bucket(&stage, "azure", "acmetables", &json!({ "kms_key": key }));
+    let principal = "b0c4e700-0000-4000-8000-000000000001";
+    stage.azure(|azure| azure.principals.insert(principal.to_owned()));
+    let source = of(AZURE_METASTORE);
+    let azure = format!(
+        "  use_cases = [\"UNITY_CATALOG\"]\n  azure = {{\n    key_vault_key_id = \"{versionless}\"\n    vault_resource_id = \"{}\"\n    \
+         storage_account_principal_ids = \
+         distinct(data.dbxcmk_storage_encryption.all.locations[*].storage_account_principal_id)\n  }}\n",
+        vault_id(OWN_VAULT)
+    );
+    let proof = format!("{source}\ndata \"dbxcmk_key_readiness\" \"tables\" {{\n{azure}}}\n");
+    stage.configure_azure(&proof);
+    let (ready, findings) = readiness(&stage);
+    let text = json!(findings).to_string();
+    assert!(
+        !ready && findings[0]["id"] == "azure-principal-missing",
+        "{text}"
+    );
+    for word in [
+        principal,
+        "storage account with tables",
+        "answers every request with 403",
+        "role assignment create",
+    ] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+    let policy = format!("\nresource \"dbxcmk_key_policy\" \"tables\" {{\n{azure}}}\n");
+    stage.configure_azure(&format!("{source}{policy}"));
+    stage.workdir.apply();
+    assert!(stage.can_use(OWN_VAULT, principal));
+    stage.configure_azure(&format!("{proof}{policy}"));
+    let (ready, findings) = readiness(&stage);
+    assert!(ready, "{findings:#?}");
+    stage.workdir.empty_plan();
+    stage.workdir.destroy();
+    assert!(!stage.can_use(OWN_VAULT, principal));
+}

@@ -20,15 +20,15 @@ pub use state::{CHANGE_DATES, enabling, known_state, state_at, state_of};
 pub use unseen::{reading, unseen};
 pub use versions::{Behind, behind};
 pub use workspace::{
-    ArmWorkspaceFacts, AttachedVaultKey, Judged, judge_workspace, judged_versions,
+    ArmWorkspaceFacts, AttachedVaultKey, Judged, judge_workspace, judged_versions, with_tables,
 };
 
 use super::{Fact, Finding, Id, Remedy, Stage, Subject, Unreadable};
 use crate::requirements::azure::{
-    AZURE_DATABRICKS, Grantee, Role, needs_same_region, sizes, without_it,
+    AZURE_DATABRICKS, Grantee, Role, needs_same_region, sizes, without_it_for,
 };
-use crate::vocabulary::UseCase;
 use crate::vocabulary::azure::{VaultKeyId, VaultKind, WorkspaceResourceId};
+use crate::vocabulary::{KeyUse, UseCase};
 
 /// What a proof asks of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +71,7 @@ impl Question {
     #[must_use]
     pub fn of(&self, judged: Judged) -> Self {
         let is_of = |case: &UseCase| judged.cases.contains(case);
-        let grantees = self.grantees.iter().filter(|one| is_of(&one.case));
+        let grantees = self.grantees.iter().filter(|one| judged.is_for(one));
         let not_known = self.not_known.iter().filter(|(_, case, _)| is_of(case));
         Self {
             grantees: grantees.cloned().collect(),
@@ -190,7 +190,11 @@ fn unreadable_vault(facts: &VaultKeyFacts, why: &Unreadable, stage: Stage) -> Fi
 }
 
 /// Whether a policy of the same configuration will grant a principal that does not exist yet, or whose ID is not known.
-fn will_be_granted(facts: &VaultKeyFacts, role: Role, case: UseCase, question: &Question) -> bool {
+fn will_be_granted(facts: &VaultKeyFacts, role: Role, case: KeyUse, question: &Question) -> bool {
+    // A policy that names the identity of a storage account is among what is planned by its object ID.
+    let Some(case) = case.of_workspace() else {
+        return facts.planned.iter().any(|planned| planned.has_unknown);
+    };
     facts.planned.iter().any(|planned| {
         let same_workspace = match (&planned.workspace, &question.workspace) {
             (Some(own), Some(wanted)) => own == wanted,
@@ -208,7 +212,7 @@ fn unknown_principal(
     question: &Question,
 ) -> Option<Finding> {
     // No policy can grant a principal that the tenant does not have.
-    if *why != Unknown::NotInTenant && will_be_granted(facts, role, case, question) {
+    if *why != Unknown::NotInTenant && will_be_granted(facts, role, case.into(), question) {
         return None;
     }
     let who = role.in_words();
@@ -259,11 +263,12 @@ fn vault_in_hcl(key: &VaultKeyId) -> &'static str {
     }
 }
 
-fn needed_for(case: UseCase) -> String {
+fn needed_for(case: impl Into<KeyUse>) -> String {
+    let case = case.into();
     format!(
         "It needs the key for {}. Without it, {}.",
         case.in_words(),
-        without_it(case)
+        without_it_for(case)
     )
 }
 
@@ -341,7 +346,10 @@ fn operations(id: &VaultKeyId, key: &VaultKey) -> Option<Finding> {
 fn needs_protection(question: &Question) -> Vec<&'static str> {
     let needs = |case: &&UseCase| **case != UseCase::ManagedServices;
     let cases = question.cases.iter().filter(needs);
-    cases.map(|case| case.in_words()).collect()
+    let has_tables = |one: &Grantee| one.case == KeyUse::UnityCatalog;
+    let tables = question.grantees.iter().any(has_tables);
+    let tables = tables.then_some(KeyUse::UnityCatalog.in_words());
+    cases.map(|case| case.in_words()).chain(tables).collect()
 }
 
 fn protection(facts: &VaultKeyFacts, vault: &Vault, question: &Question) -> Option<Finding> {

@@ -28,7 +28,7 @@ fn question() -> Result<Question, Box<dyn std::error::Error>> {
         grantees: vec![Grantee {
             role: Role::AzureDatabricks,
             principal: principal_id()?,
-            case: UseCase::ManagedServices,
+            case: UseCase::ManagedServices.into(),
         }],
         not_known: Vec::new(),
         workspace: Some(WORKSPACE.parse()?),
@@ -746,6 +746,7 @@ fn what_is_judged_is_what_the_workspace_uses() -> Outcome {
                     key: key_id(version)?,
                     cases,
                     used_for,
+                    has_tables: false,
                 })
             })
             .collect::<Result<Vec<Judged>, Box<dyn std::error::Error>>>()?;

@@ -4,8 +4,9 @@
 use std::fmt;
 
 use crate::preflight::{Finding, Hint, Id, Remedy, Subject};
-use crate::vocabulary::UseCase;
+use crate::requirements::azure::Grantee;
 use crate::vocabulary::azure::{VaultKeyId, WorkspaceResourceId};
+use crate::vocabulary::{KeyUse, UseCase};
 
 /// The key that a workspace shows for a use case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,6 +78,8 @@ pub struct Judged {
     pub cases: Vec<UseCase>,
     /// For what the workspace has this very version now.
     pub used_for: Vec<UseCase>,
+    /// Whether storage accounts with tables use it.
+    pub has_tables: bool,
 }
 
 impl ArmWorkspaceFacts {
@@ -100,6 +103,7 @@ impl ArmWorkspaceFacts {
             used_for: self.used_for(&key),
             key,
             cases: vec![case],
+            has_tables: false,
         }
     }
 
@@ -110,6 +114,7 @@ impl ArmWorkspaceFacts {
             key: key.clone(),
             cases: vec![case],
             used_for: self.used_for(key),
+            has_tables: false,
         })
     }
 }
@@ -128,6 +133,7 @@ pub fn judged_versions(
                 key: key.clone(),
                 cases: vec![*case],
                 used_for: Vec::new(),
+                has_tables: false,
             },
             Some(workspace) => {
                 let has = workspace.attached(*case).is_some_and(|own| {
@@ -142,6 +148,34 @@ pub fn judged_versions(
         }
     }
     all
+}
+
+/// The same with the key itself, where storage accounts use it for tables: they follow its newest version, whatever the workspace has.
+pub fn with_tables(mut judged: Vec<Judged>, key: &VaultKeyId, grantees: &[Grantee]) -> Vec<Judged> {
+    let has_tables = grantees.iter().any(|one| one.case == KeyUse::UnityCatalog);
+    if !has_tables {
+        return judged;
+    }
+    match judged.iter_mut().find(|one| one.key == *key) {
+        Some(one) => one.has_tables = true,
+        None => judged.push(Judged {
+            key: key.clone(),
+            cases: Vec::new(),
+            used_for: Vec::new(),
+            has_tables: true,
+        }),
+    }
+    judged
+}
+
+impl Judged {
+    /// Whether a grantee uses this version.
+    pub fn is_for(&self, grantee: &Grantee) -> bool {
+        match grantee.case {
+            KeyUse::Workspace(case) => self.cases.contains(&case),
+            KeyUse::UnityCatalog => self.has_tables,
+        }
+    }
 }
 
 /// What a workspace itself says against an attach for a use case.

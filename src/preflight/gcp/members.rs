@@ -7,6 +7,7 @@ use super::{Question, gcloud};
 use crate::preflight::{Fact, Finding, Hint, Id, Remedy, Subject};
 use crate::requirements::gcp::{ENCRYPTER_DECRYPTER, Grantee, agent_of};
 use crate::vocabulary::gcp::ServiceAccount;
+use crate::vocabulary::{KeyUse, UseCase};
 
 /// The grantees that lack the key in one way.
 #[derive(Default)]
@@ -41,12 +42,22 @@ impl<'a> Lacking<'a> {
         if self.grantees.is_empty() {
             return None;
         }
-        let accounts = self.grantees.iter().map(|grantee| &grantee.account);
+        let is_for_tables = |one: &&Grantee| one.use_case == KeyUse::UnityCatalog;
+        let why = match self.grantees.iter().all(is_for_tables) {
+            true => {
+                "Cloud Storage encrypts and decrypts with the key as its service agent, and not as the account that reads: jobs that read or write \
+                 the tables fail when they run."
+            }
+            false => {
+                "A workspace works only while each of them can encrypt and decrypt with the key."
+            }
+        };
+        let lacking = self.grantees.iter().map(|one| (&one.account, one.use_case));
         Some(
             finding
                 .found(format!("{found}\n{}", self.lines.join("\n")))
-                .why("A workspace works only while each of them can encrypt and decrypt with the key.")
-                .remedy(grant(facts, question, accounts)),
+                .why(why)
+                .remedy(grant(facts, question, lacking)),
         )
     }
 }
@@ -72,10 +83,24 @@ fn in_words(grant: &ConditionalGrant) -> String {
 fn grant<'a>(
     facts: &CryptoKeyFacts,
     question: &Question,
-    lacking: impl Iterator<Item = &'a ServiceAccount>,
+    lacking: impl Iterator<Item = (&'a ServiceAccount, KeyUse)>,
 ) -> Remedy {
     let key = &facts.name;
-    let lacking: Vec<&ServiceAccount> = lacking.collect();
+    let lacking: Vec<(&ServiceAccount, KeyUse)> = lacking.collect();
+    let has_tables = lacking
+        .iter()
+        .any(|(_, case)| *case == KeyUse::UnityCatalog);
+    let mut of_workspace = lacking
+        .iter()
+        .filter(|(_, case)| *case != KeyUse::UnityCatalog);
+    let project = of_workspace.find_map(|(account, _)| agent_of(&account.member()));
+    let mut accounts_lacking: Vec<&ServiceAccount> = Vec::new();
+    for (account, _) in &lacking {
+        if !accounts_lacking.contains(account) {
+            accounts_lacking.push(account);
+        }
+    }
+    let lacking = accounts_lacking;
     let is_agent = |account: &ServiceAccount| agent_of(&account.member());
     let mut accounts = question.usage.databricks.clone();
     let own = lacking.iter().copied().chain(&question.workspace_accounts);
@@ -87,7 +112,11 @@ fn grant<'a>(
     let hint = Hint::GrantMembers {
         key: key.clone(),
         accounts,
-        project: lacking.iter().find_map(|account| is_agent(account)),
+        project,
+        bucket_projects: match has_tables {
+            true => question.usage.table_projects.clone(),
+            false => Vec::new(),
+        },
     };
     let commands = lacking.iter().map(|account| {
         format!(
@@ -249,7 +278,11 @@ fn workspace_account(
                  shows its name: the provider derives it from the ID and the region of the workspace.",
             )
             .remedy(
-                grant(facts, question, std::iter::once(account))
+                grant(
+                    facts,
+                    question,
+                    std::iter::once((account, UseCase::Storage.into())),
+                )
                     .and_hint(Hint::Suppression(Id::GcpWorkspaceAccount)),
             ),
     )

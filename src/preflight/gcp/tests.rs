@@ -18,6 +18,7 @@ fn question(stage: Stage) -> Result<Question, Box<dyn std::error::Error>> {
         use_cases: UseCase::ACCOUNT.to_vec(),
         databricks: vec![DATABRICKS.parse()?],
         workspace_project: Some("123456789012".parse()?),
+        table_projects: Vec::new(),
         not_known: None,
     };
     Ok(Question::new(usage, stage))

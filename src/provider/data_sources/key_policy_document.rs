@@ -12,7 +12,7 @@ use crate::requirements::aws::Usage;
 use crate::requirements::aws::list_of;
 use crate::requirements::aws::{self as documents, DocumentError};
 use crate::vocabulary::aws::RoleArn;
-use crate::vocabulary::{AccountId, Deployment, KeyUse};
+use crate::vocabulary::{AccountId, Cloud, Deployment, KeyUse};
 use kms_policy::is_account;
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
@@ -136,7 +136,7 @@ impl DataSource for KeyPolicyDocumentDataSource {
         };
         let cases = all_known(&config.use_cases);
         let roles = names_something(&aws.storage_credential_role_arns);
-        if let Some(found) = check_tables(cases.as_deref(), roles) {
+        if let Some(found) = check_tables(&Cloud::Aws, cases.as_deref(), roles) {
             return found.into();
         }
         if aws.account_id.is_null() && aws.source_policy.is_null() {
@@ -167,7 +167,7 @@ impl DataSource for KeyPolicyDocumentDataSource {
             Attr::Null => Vec::new(),
             roles => all_known(roles).ok_or_else(incomplete)?,
         };
-        if let Some(found) = check_tables(Some(&cases), Some(!roles.is_empty())) {
+        if let Some(found) = check_tables(&Cloud::Aws, Some(&cases), Some(!roles.is_empty())) {
             return Err(found.into());
         }
         let accounts = accounts(client, &model.databricks_account_ids)?;

@@ -99,8 +99,9 @@ fn use_cases() -> Attribute {
             "No use case",
             "Name at least one of `MANAGED_SERVICES` and `STORAGE`.",
         )
-        .describe("What the key is used for: `MANAGED_SERVICES`, `STORAGE`, or both; on Azure also `MANAGED_DISKS`; on AWS also `UNITY_CATALOG`, with \
-             `aws.storage_credential_role_arns`.")
+        .describe("What the key is used for: `MANAGED_SERVICES`, `STORAGE`, or both; on Azure also `MANAGED_DISKS`. `UNITY_CATALOG` is for tables in buckets \
+             or storage accounts under the key, with `aws.storage_credential_role_arns`, `gcp.bucket_project_numbers` or \
+             `azure.storage_account_principal_ids`.")
 }
 
 fn account_ids() -> Attribute {

@@ -226,7 +226,8 @@ pub fn in_hcl(hint: &Hint) -> String {
             key,
             accounts,
             project,
-        } => granting(key, accounts, project.as_ref()),
+            bucket_projects,
+        } => granting(key, accounts, project.as_ref(), bucket_projects),
         Hint::RotateVersions => "Let Cloud KMS rotate the key, and keep old versions enabled: they decrypt old data. On the \
                                  `google_kms_crypto_key`:\n\n  rotation_period = \"7776000s\"\n\nOr run:"
             .to_owned(),
@@ -241,6 +242,7 @@ fn granting(
     key: &CryptoKeyName,
     accounts: &[ServiceAccount],
     project: Option<&ProjectNumber>,
+    bucket_projects: &[ProjectNumber],
 ) -> String {
     let mut lines = vec![format!("kms_key_id                  = \"{key}\"")];
     if !accounts.is_empty() {
@@ -253,9 +255,21 @@ fn granting(
     if let Some(number) = project {
         lines.push(format!("workspace_project_number    = \"{number}\""));
     }
-    let cases = match project {
-        Some(_) => " (`use_cases` with \"STORAGE\")",
-        None => "",
+    if !bucket_projects.is_empty() {
+        let all: Vec<String> = bucket_projects
+            .iter()
+            .map(|one| format!("\"{one}\""))
+            .collect();
+        lines.push(format!(
+            "bucket_project_numbers      = [{}]",
+            all.join(", ")
+        ));
+    }
+    let cases = match (project, bucket_projects) {
+        (Some(_), []) => " (`use_cases` with \"STORAGE\")",
+        (None, []) => "",
+        (None, _) => " (`use_cases` with \"UNITY_CATALOG\")",
+        (Some(_), _) => " (`use_cases` with \"STORAGE\" and \"UNITY_CATALOG\")",
     };
     format!(
         "Grant it with the `dbxcmk_key_policy` of the key{cases}:\n\n  gcp = {{\n    {}\n  }}\n\nOr run:",
@@ -421,6 +435,7 @@ mod tests {
                     key: "projects/p/locations/l/keyRings/r/cryptoKeys/k".parse()?,
                     accounts: accounts?,
                     project: number.map(str::parse).transpose()?,
+                    bucket_projects: Vec::new(),
                 })
             };
         let emails = ["a@p.iam.gserviceaccount.com", "b@p.iam.gserviceaccount.com"];
@@ -447,6 +462,15 @@ mod tests {
             (Cloud::Gcp, grant(&emails, None)?),
             (Cloud::Gcp, grant(&emails, Some("123456789012"))?),
             (Cloud::Gcp, grant(&[], Some("123456789012"))?),
+            (
+                Cloud::Gcp,
+                Hint::GrantMembers {
+                    key: "projects/p/locations/l/keyRings/r/cryptoKeys/k".parse()?,
+                    accounts: Vec::new(),
+                    project: None,
+                    bucket_projects: vec!["210987654321".parse()?],
+                },
+            ),
             (Cloud::Gcp, Hint::RotateVersions),
             (Cloud::Gcp, Hint::ManagedServicesAlone),
         ];

@@ -608,12 +608,14 @@ impl AzureKeys {
                     Role::StorageAccount | Role::DiskEncryptionSet => {
                         of_workspace(*role, workspace)
                     }
+                    // No use case of a workspace has this role.
+                    Role::TableStorage => continue,
                 };
                 match found {
                     Ok(principal) => known.push(Grantee {
                         role: *role,
                         principal,
-                        case: *case,
+                        case: (*case).into(),
                     }),
                     Err(why) => unknown.push((*role, *case, why)),
                 }
@@ -961,7 +963,7 @@ mod tests {
             let grantees = vec![Grantee {
                 role: Role::StorageAccount,
                 principal: principal()?,
-                case: UseCase::Storage,
+                case: UseCase::Storage.into(),
             }];
             let case = AzureKeyCheck {
                 key: key.clone(),

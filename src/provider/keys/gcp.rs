@@ -262,6 +262,7 @@ impl GcpKeyCheck {
             use_cases: vec![need.use_case],
             databricks,
             workspace_project,
+            table_projects: Vec::new(),
             not_known: (!not_known.is_empty()).then(|| not_known.join("; ")),
         };
         let mut question = Question::new(usage, need.stage);

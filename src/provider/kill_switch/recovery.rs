@@ -240,6 +240,7 @@ mod tests {
                 use_cases: vec![case],
                 databricks: vec![account.parse().expect("an account")],
                 workspace_project: None,
+                table_projects: Vec::new(),
                 not_known: None,
             };
             let mut question = OfGoogle::new(usage, Stage::Apply);

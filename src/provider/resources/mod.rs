@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 
 use crate::provider::client::Client;
 use crate::provider::deadline::Deadline;
-use crate::vocabulary::{KeyUse, UseCase};
+use crate::vocabulary::{Cloud, KeyUse, UseCase};
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
 use tfplugin::diagnostics::Diagnostic;
@@ -90,24 +90,43 @@ pub fn workspace_cases(cases: &Attr<Vec<Attr<KeyUse>>>) -> Option<Vec<UseCase>> 
     Some(all.filter_map(KeyUse::of_workspace).collect())
 }
 
-/// What is wrong with tables of Unity Catalog on AWS: the use case and the roles belong together. `roles`: whether roles are named; none where that is
-/// not known yet.
-pub fn check_tables(cases: Option<&[KeyUse]>, roles: Option<bool>) -> Option<Diagnostic> {
-    let (cases, roles) = (cases?, roles?);
-    match (cases.contains(&KeyUse::UnityCatalog), roles) {
+/// What is wrong with tables of Unity Catalog: the use case and those who use the key for it belong together. `named`: whether any are named; none
+/// where that is not known yet.
+pub fn check_tables(
+    cloud: &Cloud,
+    cases: Option<&[KeyUse]>,
+    named: Option<bool>,
+) -> Option<Diagnostic> {
+    let (cases, named) = (cases?, named?);
+    let (attribute, why, from) = match cloud {
+        Cloud::Gcp => (
+            "gcp.bucket_project_numbers",
+            "the Cloud Storage service agents of the projects of these buckets use the key for tables. Set it to the numbers of those projects",
+            "data.dbxcmk_storage_encryption.….locations[*].bucket_project_number",
+        ),
+        Cloud::Azure => (
+            "azure.storage_account_principal_ids",
+            "the storage accounts use the key for tables, each with its own identity. Set it to the object IDs of those identities",
+            "azurerm_storage_account.….identity[0].principal_id",
+        ),
+        Cloud::Aws | Cloud::Other(_) => (
+            "aws.storage_credential_role_arns",
+            "the roles of storage credentials use the key for tables in buckets that it encrypts. Set it to those roles",
+            "databricks_storage_credential.….aws_iam_role[0].role_arn",
+        ),
+    };
+    match (cases.contains(&KeyUse::UnityCatalog), named) {
         (true, false) => Some(Diagnostic::error(
-            "UNITY_CATALOG needs the roles of storage credentials",
-            "With `UNITY_CATALOG`, the roles of storage credentials use the key for tables in buckets that it encrypts. Set \
-             `aws.storage_credential_role_arns` to those roles (`databricks_storage_credential.….aws_iam_role[0].role_arn`), or remove \
-             `UNITY_CATALOG`.",
+            "UNITY_CATALOG needs the identities that use the key for tables",
+            format!("`{attribute}` is not set. With `UNITY_CATALOG`, {why} (`{from}`), or remove `UNITY_CATALOG`."),
         )),
         (false, true) => Some(Diagnostic::error(
-            "Roles of storage credentials belong to the use case UNITY_CATALOG",
-            "Add \"UNITY_CATALOG\" to `use_cases`, or remove `storage_credential_role_arns`.",
+            "Identities for tables belong to the use case UNITY_CATALOG",
+            format!("Add \"UNITY_CATALOG\" to `use_cases`, or remove `{attribute}`."),
         )),
         _ => None,
     }
-    .map(|found| found.on("aws.storage_credential_role_arns"))
+    .map(|found| found.on(attribute))
 }
 
 /// Whether a set names something; none while that is not known.
@@ -117,17 +136,6 @@ pub fn names_something<T>(set: &Attr<Vec<Attr<T>>>) -> Option<bool> {
         Attr::Null => Some(false),
         Attr::Known(all) => Some(!all.is_empty()),
     }
-}
-
-/// Refuses, for a key of another cloud, the use case that this version has on AWS alone.
-pub fn refuse_tables(cases: &[KeyUse]) -> Option<Diagnostic> {
-    cases.contains(&KeyUse::UnityCatalog).then(|| {
-        Diagnostic::error(
-            "UNITY_CATALOG exists only on AWS",
-            "On the other clouds, this version does not prove who uses a key for tables of Unity Catalog. Remove `UNITY_CATALOG`.",
-        )
-        .on("use_cases")
-    })
 }
 
 /// What tells a resource of this walk from every other one. Terraform plans a resource twice that it replaces, and hands the private data of the

@@ -13,7 +13,7 @@ use crate::provider::keys::{AwsKeyCheck, KeyCheck};
 use crate::provider::resources::{all_known, check_tables, names_something, with_users};
 use crate::requirements::aws::Usage;
 use crate::vocabulary::aws::{KeyArn, RoleArn};
-use crate::vocabulary::{AccountId, KeyUse};
+use crate::vocabulary::{AccountId, Cloud, KeyUse};
 use kms_policy::Document;
 use tfplugin::bridge::Attr;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
@@ -51,7 +51,7 @@ impl KeyReadinessAws {
     pub(super) fn validate(&self, use_cases: &Attr<Vec<Attr<KeyUse>>>) -> Diagnostics {
         let cases = all_known(use_cases);
         let roles = names_something(&self.storage_credential_role_arns);
-        if let Some(found) = check_tables(cases.as_deref(), roles) {
+        if let Some(found) = check_tables(&Cloud::Aws, cases.as_deref(), roles) {
             return found.into();
         }
         match self.policy.known().map(|policy| Document::parse(policy)) {
@@ -82,7 +82,7 @@ impl KeyReadinessAws {
             roles => all_known(roles).ok_or_else(incomplete)?,
         };
         // What was not known at validate is judged here.
-        if let Some(found) = check_tables(Some(&use_cases), Some(!roles.is_empty())) {
+        if let Some(found) = check_tables(&Cloud::Aws, Some(&use_cases), Some(!roles.is_empty())) {
             return Err(found.into());
         }
         let usage =

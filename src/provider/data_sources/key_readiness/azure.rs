@@ -8,16 +8,17 @@ use super::{KeyVerdict, NotExaminedModel, RequirementModel, incomplete, list, te
 use crate::clouds::azure::ArmWorkspace;
 use crate::preflight::azure::{
     Access, Behind, Judged, Question, Unknown, VaultKeyFacts, access, behind, granted_by, judge,
-    judged_versions, known_state,
+    judged_versions, known_state, with_tables,
 };
 use crate::preflight::{Fact, Finding, Stage};
 use crate::provider::client::Client;
 use crate::provider::diagnose;
-use crate::requirements::azure::{Grantee, PERMISSIONS, Role, roles_of, without_it};
+use crate::provider::resources::{all_known, check_tables, names_something};
+use crate::requirements::azure::{Grantee, PERMISSIONS, Role, roles_of, without_it_for};
 use crate::vocabulary::azure::{PrincipalId, VaultKeyId, VaultResourceId, WorkspaceResourceId};
-use crate::vocabulary::{Key, KeyState, UseCase};
+use crate::vocabulary::{Cloud, Key, KeyState, KeyUse, UseCase};
 use tfplugin::bridge::Attr;
-use tfplugin::diagnostics::Diagnostics;
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::schema::Attribute;
 
 /// The `azure` block of `dbxcmk_key_readiness`.
@@ -28,6 +29,7 @@ pub struct KeyReadinessAzure {
     pub vault_resource_id: Attr<VaultResourceId>,
     pub workspace_resource_id: Attr<WorkspaceResourceId>,
     pub databricks_principal_id: Attr<PrincipalId>,
+    pub storage_account_principal_ids: Attr<Vec<Attr<PrincipalId>>>,
 }
 
 pub(super) fn attributes() -> Vec<Attribute> {
@@ -47,6 +49,13 @@ pub(super) fn attributes() -> Vec<Attribute> {
         Attribute::string("databricks_principal_id")
             .format::<PrincipalId>("Invalid object ID")
             .describe("Object ID of the application AzureDatabricks. Default: looked up in Microsoft Graph."),
+        Attribute::string_set("storage_account_principal_ids")
+            .no_null_elements()
+            .format::<PrincipalId>("Invalid object ID")
+            .describe(
+                "Object IDs of the identities of storage accounts in which Unity Catalog keeps tables under this key. With the use case \
+                 `UNITY_CATALOG`.",
+            ),
     ]
 }
 
@@ -63,14 +72,20 @@ fn standing(facts: &VaultKeyFacts, principal: &PrincipalId) -> &'static str {
     }
 }
 
-fn requirement(case: UseCase, role: Role, action: &str, standing: &str) -> RequirementModel {
+fn requirement(
+    case: impl Into<KeyUse>,
+    role: Role,
+    action: &str,
+    standing: &str,
+) -> RequirementModel {
+    let case = case.into();
     RequirementModel {
         use_case: text(case.name()),
         purpose: text(case.in_words()),
         principal: text(role.in_words()),
         databricks_account_id: Attr::Null,
         action: text(action),
-        reason: text(&format!("Without it, {}.", without_it(case))),
+        reason: text(&format!("Without it, {}.", without_it_for(case))),
         standing: text(standing),
         granted_by: list(Vec::<String>::new()),
         denied_by: list(Vec::<String>::new()),
@@ -146,6 +161,12 @@ fn not_examined(facts: &VaultKeyFacts) -> Vec<NotExaminedModel> {
 }
 
 impl KeyReadinessAzure {
+    /// What is wrong with tables, as far as it is known.
+    pub(super) fn check(&self, cases: Option<&[KeyUse]>) -> Option<Diagnostic> {
+        let named = names_something(&self.storage_account_principal_ids);
+        check_tables(&Cloud::Azure, cases, named)
+    }
+
     /// A newest version that cannot be used, where the workspace has an older one that can.
     async fn of_unusable_newest(
         &self,
@@ -188,8 +209,17 @@ impl KeyReadinessAzure {
     pub(super) async fn examine(
         &self,
         client: &Client,
-        cases: Vec<UseCase>,
+        uses: &[KeyUse],
     ) -> Result<KeyVerdict, Diagnostics> {
+        if let Some(found) = self.check(Some(uses)) {
+            return Err(found.into());
+        }
+        let tables = match &self.storage_account_principal_ids {
+            Attr::Null => Vec::new(),
+            all => all_known(all).ok_or_else(incomplete)?,
+        };
+        let of_workspace = uses.iter().copied().filter_map(KeyUse::of_workspace);
+        let cases: Vec<UseCase> = of_workspace.collect();
         let azure = client.keys().azure();
         let key = self.key_vault_key_id.known();
         let is_unknown = self.vault_resource_id.is_unknown()
@@ -205,7 +235,8 @@ impl KeyReadinessAzure {
             };
         let named = self.databricks_principal_id.known();
         let asked = azure.grantees(&cases, workspace.as_ref(), named, roles_of);
-        let (grantees, not_known) = asked.await;
+        let (mut grantees, not_known) = asked.await;
+        grantees.extend(Grantee::of_tables(tables));
         let about = workspace.as_ref().map(ArmWorkspace::facts);
         // The version that the workspace uses must be ready, not the newest one.
         let mut read = Vec::new();
@@ -223,7 +254,8 @@ impl KeyReadinessAzure {
             grantees,
             not_known,
         };
-        for judged in judged_versions(about.as_ref(), key, &cases) {
+        let judged = judged_versions(about.as_ref(), key, &cases);
+        for judged in with_tables(judged, key, &all.grantees) {
             let facts = self.judge_version(client, judged, &all, &mut findings);
             read.push(facts.await);
         }

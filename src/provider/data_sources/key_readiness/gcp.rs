@@ -10,12 +10,12 @@ use crate::preflight::gcp::{
 use crate::preflight::{Fact, Stage};
 use crate::provider::client::Client;
 use crate::provider::keys::{GcpKeyCheck, KeyCheck};
-use crate::provider::resources::{all_known, with_users};
+use crate::provider::resources::{all_known, check_tables, names_something, with_users};
 use crate::requirements::gcp::{Grantee, USE_TO_DECRYPT, USE_TO_ENCRYPT, Usage};
-use crate::vocabulary::UseCase;
 use crate::vocabulary::gcp::{CryptoKeyName, ProjectNumber, ServiceAccount};
+use crate::vocabulary::{Cloud, KeyUse};
 use tfplugin::bridge::Attr;
-use tfplugin::diagnostics::Diagnostics;
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::schema::Attribute;
 
 /// The `gcp` block of `dbxcmk_key_readiness`.
@@ -25,6 +25,7 @@ pub struct KeyReadinessGcp {
     pub kms_key_id: Attr<CryptoKeyName>,
     pub databricks_service_accounts: Attr<Vec<Attr<ServiceAccount>>>,
     pub workspace_project_number: Attr<ProjectNumber>,
+    pub bucket_project_numbers: Attr<Vec<Attr<ProjectNumber>>>,
 }
 
 pub(super) fn attributes() -> Vec<Attribute> {
@@ -41,6 +42,13 @@ pub(super) fn attributes() -> Vec<Attribute> {
             .format::<ProjectNumber>("Invalid project number")
             .describe(
                 "Number of the project of the workspace, whose service agents need the key for `STORAGE`.",
+            ),
+        Attribute::string_set("bucket_project_numbers")
+            .no_null_elements()
+            .format::<ProjectNumber>("Invalid project number")
+            .describe(
+                "Numbers of the projects of buckets in which Unity Catalog keeps tables under this key; their Cloud Storage service agents need it. \
+                 With the use case `UNITY_CATALOG`.",
             ),
     ]
 }
@@ -66,7 +74,7 @@ fn requirements(facts: &CryptoKeyFacts, usage: &Usage) -> Vec<RequirementModel> 
     for grantee in usage.grantees() {
         for (action, encrypt) in [(USE_TO_ENCRYPT, true), (USE_TO_DECRYPT, false)] {
             all.push(RequirementModel {
-                use_case: text(grantee.use_case(usage).name()),
+                use_case: text(grantee.use_case.name()),
                 purpose: text(grantee.what_for),
                 principal: text(&grantee.account.member()),
                 databricks_account_id: Attr::Null,
@@ -111,7 +119,7 @@ fn not_examined(facts: &CryptoKeyFacts, usage: &Usage) -> Vec<NotExaminedModel> 
         all.push(one(
             "Who may use the key",
             "No service account is named.",
-            "Set `databricks_service_accounts` and `workspace_project_number`.",
+            "Set `databricks_service_accounts` and `workspace_project_number`, or `bucket_project_numbers` for tables.",
         ));
     }
     all.push(one(
@@ -123,6 +131,12 @@ fn not_examined(facts: &CryptoKeyFacts, usage: &Usage) -> Vec<NotExaminedModel> 
 }
 
 impl KeyReadinessGcp {
+    /// What is wrong with tables, as far as it is known.
+    pub(super) fn check(&self, cases: Option<&[KeyUse]>) -> Option<Diagnostic> {
+        let named = names_something(&self.bucket_project_numbers);
+        check_tables(&Cloud::Gcp, cases, named)
+    }
+
     /// What the proof says about the key.
     ///
     /// # Errors
@@ -130,8 +144,11 @@ impl KeyReadinessGcp {
     pub(super) async fn examine(
         &self,
         client: &Client,
-        use_cases: Vec<UseCase>,
+        cases: &[KeyUse],
     ) -> Result<KeyVerdict, Diagnostics> {
+        if let Some(found) = self.check(Some(cases)) {
+            return Err(found.into());
+        }
         let key = self.kms_key_id.known().cloned().ok_or_else(incomplete)?;
         let databricks = match &self.databricks_service_accounts {
             Attr::Null => Vec::new(),
@@ -140,8 +157,14 @@ impl KeyReadinessGcp {
         if self.workspace_project_number.is_unknown() {
             return Err(incomplete());
         }
+        let table_projects = match &self.bucket_project_numbers {
+            Attr::Null => Vec::new(),
+            numbers => all_known(numbers).ok_or_else(incomplete)?,
+        };
+        let of_workspace = cases.iter().copied().filter_map(KeyUse::of_workspace);
         let mut usage = Usage {
-            use_cases,
+            use_cases: of_workspace.collect(),
+            table_projects,
             databricks,
             workspace_project: self.workspace_project_number.known().cloned(),
             not_known: None,

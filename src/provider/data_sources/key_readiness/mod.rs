@@ -15,7 +15,7 @@ use super::{account_ids, accounts, incomplete, list, text, use_cases};
 use crate::preflight::{Finding, LastUse, Severity};
 use crate::provider::client::Client;
 use crate::provider::diagnose::{Unavailable, in_hcl};
-use crate::provider::resources::{all_known, known_set, refuse_managed_disks, refuse_tables};
+use crate::provider::resources::{all_known, known_set, refuse_managed_disks};
 use crate::vocabulary::{AccountId, Key, KeyUse};
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
@@ -224,7 +224,7 @@ impl DataSource for KeyReadinessDataSource {
                 .describe("How to have them examined, or how to check them yourself."),
         ];
         let requirement = vec![
-            Attribute::string("use_case").computed().describe("`MANAGED_SERVICES`, `STORAGE` or `MANAGED_DISKS`."),
+            Attribute::string("use_case").computed().describe("`MANAGED_SERVICES`, `STORAGE`, `MANAGED_DISKS` or `UNITY_CATALOG`."),
             Attribute::string("purpose").computed().describe("What it is for, in words."),
             Attribute::string("principal").computed().describe("Who needs it, as a key policy names them."),
             Attribute::string("databricks_account_id")
@@ -309,12 +309,6 @@ impl DataSource for KeyReadinessDataSource {
         {
             return refused.into();
         }
-        if cloud != "aws"
-            && let Some(refused) =
-                all_known(&config.use_cases).and_then(|cases| refuse_tables(&cases))
-        {
-            return refused.into();
-        }
         if cloud != "aws" && !config.databricks_account_ids.is_null() {
             let instead = match cloud {
                 "gcp" => {
@@ -329,10 +323,14 @@ impl DataSource for KeyReadinessDataSource {
                 .on("databricks_account_ids")
                 .into();
         }
-        match &config.aws {
-            Attr::Known(aws) => aws.validate(&config.use_cases),
-            _ => Diagnostics::new(),
-        }
+        let cases = all_known(&config.use_cases);
+        let wrong = match (&config.aws, &config.gcp, &config.azure) {
+            (Attr::Known(aws), ..) => return aws.validate(&config.use_cases),
+            (_, Attr::Known(gcp), _) => gcp.check(cases.as_deref()),
+            (.., Attr::Known(azure)) => azure.check(cases.as_deref()),
+            _ => None,
+        };
+        wrong.map(Diagnostics::from).unwrap_or_default()
     }
 
     async fn read(
@@ -344,16 +342,6 @@ impl DataSource for KeyReadinessDataSource {
         let Some(cases) = all_known(&model.use_cases) else {
             return Err(incomplete().into());
         };
-        if model.aws.is_null()
-            && let Some(refused) = refuse_tables(&cases)
-        {
-            return Err(refused.into());
-        }
-        let of_workspace = cases
-            .iter()
-            .copied()
-            .filter_map(KeyUse::of_workspace)
-            .collect();
         let not_yet_known = |block: &'static str, is_known: bool| match is_known {
             true => Ok(()),
             false => Err(Unfinished::from(Unavailable::NotYetKnown(vec![block]))),
@@ -368,12 +356,12 @@ impl DataSource for KeyReadinessDataSource {
             }
             (_, Attr::Known(gcp)) => {
                 not_yet_known("gcp", client.keys().gcp().is_known())?;
-                gcp.examine(client, of_workspace).await?
+                gcp.examine(client, &cases).await?
             }
             _ => match &model.azure {
                 Attr::Known(azure) => {
                     not_yet_known("azure", client.keys().azure().is_known())?;
-                    azure.examine(client, of_workspace).await?
+                    azure.examine(client, &cases).await?
                 }
                 _ => return Err(incomplete().into()),
             },

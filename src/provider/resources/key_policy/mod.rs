@@ -15,7 +15,7 @@ use aws::KeyPolicyAws;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Timeouts, all_known, known_set, refuse_managed_disks, refuse_tables};
+use super::{Timeouts, all_known, known_set, refuse_managed_disks};
 use crate::provider::client::Client;
 use crate::provider::diagnose;
 use crate::provider::diagnose::{IgnoreFindings, ignore_findings};
@@ -254,9 +254,9 @@ impl Resource for KeyPolicyResource {
                     .no_null_elements()
                     .format::<KeyUse>("Invalid use case")
                     .not_empty("No use case", "Name at least one of `MANAGED_SERVICES` and `STORAGE`.")
-                    .describe("What Databricks may use the key for: `MANAGED_SERVICES`, `STORAGE`, or both; on Azure also `MANAGED_DISKS`. On AWS also `UNITY_CATALOG`, with \
-                         `aws.storage_credential_role_arns`: the roles with which Unity Catalog reads and writes tables in buckets under this key. It alone \
-                         gives nothing to the AWS account of Databricks."),
+                    .describe("What Databricks may use the key for: `MANAGED_SERVICES`, `STORAGE`, or both; on Azure also `MANAGED_DISKS`. `UNITY_CATALOG` is for tables in \
+                         buckets or storage accounts under this key, with those who use it there: `aws.storage_credential_role_arns`, \
+                         `gcp.bucket_project_numbers` or `azure.storage_account_principal_ids`. It alone gives nothing to Databricks itself."),
                 Attribute::string_set("databricks_account_ids")
                     .optional_computed()
                     .stable()
@@ -319,12 +319,6 @@ impl Resource for KeyPolicyResource {
         {
             return refused.into();
         }
-        if first != "aws"
-            && let Some(refused) =
-                all_known(&config.use_cases).and_then(|cases| refuse_tables(&cases))
-        {
-            return refused.into();
-        }
         on_its_cloud!(config, |cloud| cloud::validate(config))
     }
 
@@ -335,12 +329,6 @@ impl Resource for KeyPolicyResource {
         plan: &mut Plan<KeyPolicyModel>,
     ) -> Result<(), Unfinished> {
         let cloud = change.config.cloud();
-        let cases = all_known(&change.config.use_cases);
-        if cloud != Cloud::Aws
-            && let Some(refused) = cases.and_then(|cases| refuse_tables(&cases))
-        {
-            return Err(refused.into());
-        }
         if cloud != Cloud::Aws {
             plan.model.databricks_account_ids = Attr::Null;
             plan.model.statements = Attr::Null;

@@ -29,7 +29,7 @@ use crate::requirements::aws::{
     statements_of, still_there,
 };
 use crate::vocabulary::aws::{ArnError, KeyArn, RoleArn};
-use crate::vocabulary::{Key, UseCase};
+use crate::vocabulary::{Cloud, Key, UseCase};
 use kms_policy::{Document, Edit};
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
@@ -254,7 +254,7 @@ pub(super) fn validate(config: &KeyPolicyModel) -> Diagnostics {
     }
     let cases = all_known(&config.use_cases);
     let roles = names_something(&aws.storage_credential_role_arns);
-    found.extend(check_tables(cases.as_deref(), roles));
+    found.extend(check_tables(&Cloud::Aws, cases.as_deref(), roles));
     if let (Some(key), Some(role)) = (aws.key_arn.known(), aws.cross_account_role_arn.known())
         && key.partition() != role.partition()
     {

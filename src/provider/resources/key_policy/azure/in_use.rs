@@ -123,10 +123,11 @@ pub(super) async fn users(
             .grantees(&user.cases, Some(&user.workspace), None, roles_of)
             .await;
         // Where Graph is closed, the provider does not know every identity, and the missing one may be among `lost`.
-        let is_certain = user
-            .cases
-            .iter()
-            .all(|case| grantees.iter().any(|grantee| grantee.case == *case));
+        let is_certain = user.cases.iter().all(|case| {
+            grantees
+                .iter()
+                .any(|grantee| grantee.case == (*case).into())
+        });
         let needs = lost.is_none_or(|lost| {
             let mut all = grantees.iter();
             all.any(|grantee| lost.contains(&grantee.principal))

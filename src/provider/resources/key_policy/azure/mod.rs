@@ -19,20 +19,22 @@ use super::{KeyPolicyModel, leaving, with_former};
 use crate::clouds::azure::{ArmWorkspace, AzureError};
 use crate::preflight::azure::{
     Access, AccessModel, ArmWorkspaceFacts, PlannedAccess, Question, Unknown, VaultKeyFacts,
-    access, judge, judged_versions, unseen,
+    access, judge, judged_versions, unseen, with_tables,
 };
 use crate::preflight::{Fact, Finding, Stage};
 use crate::provider::client::{Client, not_read};
 use crate::provider::diagnose::{self, Unavailable, as_warning, later, split};
 use crate::provider::keys::{Scope, Wanted};
 use crate::provider::resources::workspace_binding::same;
-use crate::provider::resources::{all_known, known_set, workspace_cases};
+use crate::provider::resources::{
+    all_known, check_tables, known_set, names_something, workspace_cases,
+};
 use crate::provider::vault_access::Place;
 use crate::requirements::azure::{Grantee, Role, roles_of};
 use crate::vocabulary::azure::{
     AzureNameError, PrincipalId, VaultKeyId, VaultKind, VaultResourceId, WorkspaceResourceId,
 };
-use crate::vocabulary::{Key, KeyUse, UseCase};
+use crate::vocabulary::{Cloud, Key, KeyUse, UseCase};
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
 use tfplugin::deferral::Unfinished;
@@ -49,6 +51,7 @@ pub struct KeyPolicyAzure {
     pub vault_resource_id: Attr<VaultResourceId>,
     pub workspace_resource_id: Attr<WorkspaceResourceId>,
     pub databricks_principal_id: Attr<PrincipalId>,
+    pub storage_account_principal_ids: Attr<Vec<Attr<PrincipalId>>>,
     pub access_model: Attr<String>,
     pub principals: Attr<Vec<Attr<PrincipalId>>>,
 }
@@ -85,6 +88,14 @@ pub(super) fn attributes() -> Vec<Attribute> {
                 "Object ID of the application AzureDatabricks in the tenant. Default: `databricks_principal_id` of the provider's `azure` block, \
                  then looked up in Microsoft Graph.",
             ),
+        Attribute::string_set("storage_account_principal_ids")
+            .no_null_elements()
+            .format::<PrincipalId>("Invalid object ID")
+            .describe(
+                "Object IDs of the identities of storage accounts in which Unity Catalog keeps tables under this key \
+                 (`azurerm_storage_account.….identity[0].principal_id`, or \
+                 `data.dbxcmk_storage_encryption.….locations[*].storage_account_principal_id`). With the use case `UNITY_CATALOG`.",
+            ),
         Attribute::string("access_model").computed().describe(
             "How the vault decides who may use the key: `role_assignment`, `access_policy` or `hsm_local_role`.",
         ),
@@ -95,6 +106,14 @@ pub(super) fn attributes() -> Vec<Attribute> {
 }
 
 impl KeyPolicyAzure {
+    /// The identities of storage accounts with tables; none while some are not known.
+    fn of_tables(&self) -> Option<Vec<Grantee>> {
+        match &self.storage_account_principal_ids {
+            Attr::Null => Some(Vec::new()),
+            all => all_known(all).map(Grantee::of_tables),
+        }
+    }
+
     fn principals(&self) -> BTreeSet<PrincipalId> {
         all_known(&self.principals)
             .unwrap_or_default()
@@ -170,6 +189,9 @@ pub(super) fn validate(config: &KeyPolicyModel) -> Diagnostics {
             );
         }
     }
+    let cases = all_known(&config.use_cases);
+    let named = names_something(&azure.storage_account_principal_ids);
+    found.extend(check_tables(&Cloud::Azure, cases.as_deref(), named));
     let needs_workspace = workspace_cases(&config.use_cases)
         .into_iter()
         .flatten()
@@ -372,7 +394,8 @@ async fn judge_versions(
     question: &Question,
 ) -> Vec<Finding> {
     let mut found: Vec<Finding> = Vec::new();
-    for judged in judged_versions(about, key, &question.cases) {
+    let judged = judged_versions(about, key, &question.cases);
+    for judged in with_tables(judged, key, &question.grantees) {
         let keys = client.keys().azure();
         let facts = keys.facts(&judged.key, Some(vault), None, &[], Stage::Plan);
         let mut facts = facts.await;
@@ -421,10 +444,12 @@ fn place(
         client.warn_of_unknown_clouds(cx);
         return None;
     }
-    if at.is_unknown() || principal.is_unknown() {
+    let is_open = azure.of_tables().is_none();
+    if at.is_unknown() || principal.is_unknown() || is_open {
         let unknown = [
             ("azure.workspace_resource_id", at.is_unknown()),
             ("azure.databricks_principal_id", principal.is_unknown()),
+            ("azure.storage_account_principal_ids", is_open),
         ];
         client.warn_of_later_proof(cx, &unknown);
         let planned = PlannedAccess {
@@ -486,9 +511,10 @@ impl Planned {
         databricks::warn_of_another(cx, &key, named).await;
         let workspace = workspace(client, azure).await?;
         let keys = client.keys().azure();
-        let (grantees, mut not_known) = keys
+        let (mut grantees, mut not_known) = keys
             .grantees(&cases, workspace.as_ref(), named, roles_of)
             .await;
+        grantees.extend(azure.of_tables().unwrap_or_default());
         let is_open = |(_, _, why): &(Role, UseCase, Unknown)| matches!(why, Unknown::Unread(_));
         let has_unread = not_known.iter().any(is_open);
         // The binding grants the disk encryption set, which the attach makes.
@@ -710,9 +736,10 @@ async fn look(
     };
     let cases = workspace_cases(&state.use_cases).unwrap_or_else(|| UseCase::ALL.to_vec());
     let named = azure.databricks_principal_id.known();
-    let (grantees, not_known) = keys
+    let (mut grantees, not_known) = keys
         .grantees(&cases, workspace.as_ref(), named, roles_of)
         .await;
+    grantees.extend(azure.of_tables().unwrap_or_default());
     let principals: Vec<PrincipalId> = grantees.iter().map(|one| one.principal.clone()).collect();
     let facts = keys.facts(key, Some(vault), None, &principals, Stage::Plan);
     let mut facts = facts.await;
@@ -921,6 +948,7 @@ pub(super) fn import(id: &str) -> Result<KeyPolicyModel, Diagnostics> {
             vault_resource_id: Attr::Known(vault.parse().map_err(named)?),
             workspace_resource_id: workspace.into(),
             databricks_principal_id: Attr::Null,
+            storage_account_principal_ids: Attr::Null,
             access_model: Attr::Null,
             principals: Attr::Null,
         }),

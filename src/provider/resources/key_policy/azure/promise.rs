@@ -27,6 +27,7 @@ fn name(role: Role) -> &'static str {
         Role::AzureDatabricks => "databricks",
         Role::StorageAccount => "storage",
         Role::DiskEncryptionSet => "disks",
+        Role::TableStorage => "tables",
     }
 }
 
@@ -45,7 +46,9 @@ pub(super) fn databricks(cx: &Context<Client>, key: &VaultKeyId) -> Option<Princ
 /// that the last note gave it.
 pub(super) fn note(cx: &Context<Client>, key: &VaultKeyId, grantees: &[Grantee]) {
     let mut all = seen(cx, key);
-    for one in grantees {
+    // The configuration itself names the storage accounts with tables.
+    let noted = grantees.iter().filter(|one| one.role != Role::TableStorage);
+    for one in noted {
         all.insert(name(one.role).to_owned(), one.principal.to_string());
     }
     cx.set_private(SEEN, &all);
@@ -85,7 +88,12 @@ fn principals(
         && !planned.databricks_principal_id.is_unknown();
     let promised = cases
         .filter(|_| is_same_place)
-        .and_then(|cases| noted(seen, cases, planned.databricks_principal_id.known()));
+        .and_then(|cases| noted(seen, cases, planned.databricks_principal_id.known()))
+        .zip(planned.of_tables())
+        .map(|(mut all, tables)| {
+            all.extend(tables.into_iter().map(|one| one.principal));
+            all
+        });
     match promised {
         Some(all) => known_set(all),
         None if differs => Attr::Unknown,

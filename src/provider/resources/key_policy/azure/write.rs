@@ -159,7 +159,8 @@ async fn refuse_before(
     let now = keys.cloud().workspace(id).await;
     let now = now.map_err(|error| unread(id, &error))?;
     let named = azure.databricks_principal_id.known();
-    let (grantees, open) = keys.grantees(cases, Some(&now), named, roles_of).await;
+    let (mut grantees, open) = keys.grantees(cases, Some(&now), named, roles_of).await;
+    grantees.extend(azure.of_tables().unwrap_or_default());
     let is_unread = |(_, _, why): &(Role, UseCase, Unknown)| matches!(why, Unknown::Unread(_));
     // The caller reports a principal that the provider could not read.
     if open.iter().any(is_unread) {
@@ -269,9 +270,13 @@ impl Putting<'_> {
             }
         };
         let named = self.azure.databricks_principal_id.known();
-        let (grantees, not_known) = keys
+        let (mut grantees, not_known) = keys
             .grantees(&self.cases, workspace.as_ref(), named, roles_of)
             .await;
+        let of_tables = self.azure.of_tables();
+        grantees.extend(of_tables.ok_or_else(|| {
+            Diagnostic::bug("A key policy was applied before its storage accounts were known.")
+        })?);
         let is_to_come = |(role, _, why): &(Role, UseCase, Unknown)| {
             *role == Role::DiskEncryptionSet && matches!(why, Unknown::NotYetMade)
         };

@@ -23,10 +23,12 @@ use crate::preflight::gcp::{
 use crate::provider::client::{Client, not_read};
 use crate::provider::diagnose::{self, as_warning, later, split};
 use crate::provider::keys::{Scope, Wanted};
-use crate::provider::resources::{all_known, known_set, remembered, timeout, workspace_cases};
+use crate::provider::resources::{
+    all_known, check_tables, known_set, names_something, remembered, timeout, workspace_cases,
+};
 use crate::requirements::gcp::{Usage, agent_of, is_needed, is_of_databricks, rights_of};
 use crate::vocabulary::gcp::{CryptoKeyName, GcpNameError, ProjectNumber, ServiceAccount};
-use crate::vocabulary::{Key, KeyUse, UseCase};
+use crate::vocabulary::{Cloud, Key, KeyUse, UseCase};
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
 use tfplugin::deferral::Unfinished;
@@ -52,6 +54,7 @@ pub struct KeyPolicyGcp {
     pub kms_key_id: Attr<CryptoKeyName>,
     pub databricks_service_accounts: Attr<Vec<Attr<ServiceAccount>>>,
     pub workspace_project_number: Attr<ProjectNumber>,
+    pub bucket_project_numbers: Attr<Vec<Attr<ProjectNumber>>>,
     pub members: Attr<Vec<Attr<String>>>,
 }
 
@@ -77,6 +80,14 @@ pub(super) fn attributes() -> Vec<Attribute> {
                 "Number of the project in which the workspace runs (`google_project.….number`). With the use case `STORAGE`, the service agents \
                  of Compute Engine and Cloud Storage of this project get the key too.",
             ),
+        Attribute::string_set("bucket_project_numbers")
+            .no_null_elements()
+            .format::<ProjectNumber>("Invalid project number")
+            .describe(
+                "Numbers of the projects of buckets in which Unity Catalog keeps tables under this key \
+                 (`data.dbxcmk_storage_encryption.….locations[*].bucket_project_number`). With the use case `UNITY_CATALOG`. The Cloud Storage service \
+                 agents of these projects get the key.",
+            ),
         Attribute::string_set("members").computed().describe(
             "The members of the IAM policy that need the key. Known at plan if the attributes above are.",
         ),
@@ -91,6 +102,7 @@ fn named(key: CryptoKeyName) -> KeyPolicyModel {
             kms_key_id: Attr::Known(key),
             databricks_service_accounts: Attr::Null,
             workspace_project_number: Attr::Null,
+            bucket_project_numbers: Attr::Null,
             members: Attr::Null,
         }),
         ..KeyPolicyModel::unnamed()
@@ -110,7 +122,12 @@ impl KeyPolicyGcp {
         if self.workspace_project_number.is_unknown() {
             return None;
         }
+        let table_projects = match &self.bucket_project_numbers {
+            Attr::Null => Vec::new(),
+            numbers => all_known(numbers)?,
+        };
         Some(Usage {
+            table_projects,
             use_cases: workspace_cases(use_cases)?,
             databricks,
             workspace_project: self.workspace_project_number.known().cloned(),
@@ -119,8 +136,9 @@ impl KeyPolicyGcp {
     }
 
     /// What the members depend on, and whether it is unknown.
-    fn may_be_unknown(&self) -> [(&'static str, bool); 3] {
+    fn may_be_unknown(&self) -> [(&'static str, bool); 4] {
         let accounts = &self.databricks_service_accounts;
+        let buckets = &self.bucket_project_numbers;
         [
             ("gcp.kms_key_id", self.kms_key_id.is_unknown()),
             (
@@ -130,6 +148,10 @@ impl KeyPolicyGcp {
             (
                 "gcp.workspace_project_number",
                 self.workspace_project_number.is_unknown(),
+            ),
+            (
+                "gcp.bucket_project_numbers",
+                !buckets.is_null() && all_known(buckets).is_none(),
             ),
         ]
     }
@@ -179,9 +201,23 @@ pub(super) fn validate(config: &KeyPolicyModel) -> Diagnostics {
         Attr::Known(all) => all.is_empty(),
         Attr::Unknown => false,
     };
+    let all_cases = all_known(&config.use_cases);
+    let named = names_something(&gcp.bucket_project_numbers);
+    found.extend(check_tables(&Cloud::Gcp, all_cases.as_deref(), named));
     let cases = workspace_cases(&config.use_cases);
+    let is_for_tables = cases.as_ref().is_some_and(Vec::is_empty);
+    if is_for_tables && !no_accounts {
+        found.push(
+            Diagnostic::error(
+                "Databricks does not use the key for tables",
+                "With `UNITY_CATALOG` alone, only the service agents of `bucket_project_numbers` use the key. Remove \
+                 `databricks_service_accounts`, or add `MANAGED_SERVICES` or `STORAGE` to `use_cases`.",
+            )
+            .on("gcp.databricks_service_accounts"),
+        );
+    }
     let is_storage = cases.is_none_or(|cases| cases.contains(&UseCase::Storage));
-    if no_accounts && (gcp.workspace_project_number.is_null() || !is_storage) {
+    if no_accounts && !is_for_tables && (gcp.workspace_project_number.is_null() || !is_storage) {
         found.push(
             Diagnostic::error(
                 "No service account is set",
