@@ -155,6 +155,7 @@ pub fn run(command: &KeyCommand) -> ExitCode {
     });
     // A call that hangs does not keep an interrupted command from its end.
     runtime.shutdown_background();
+    let report = report.with_flags(&common.connection.repeated());
     let shown = report.shown(common.format);
     match std::io::stdout().write_all(shown.as_bytes()) {
         Ok(()) => ExitCode::from(code),

@@ -223,6 +223,32 @@ impl Report {
         self
     }
 
+    /// The same, with the flags of the connection in every command of this program that it shows: pasted, such a command runs where this
+    /// one ran.
+    pub fn with_flags(mut self, flags: &str) -> Self {
+        if flags.is_empty() {
+            return self;
+        }
+        let texts = [
+            self.next.iter_mut().collect::<Vec<_>>(),
+            self.notes.iter_mut().collect(),
+            self.errors.iter_mut().map(|one| &mut one.detail).collect(),
+            self.impact_unknown
+                .iter_mut()
+                .map(|one| &mut one.detail)
+                .collect(),
+            self.findings
+                .iter_mut()
+                .flatten()
+                .map(|one| &mut one.remedy)
+                .collect(),
+        ];
+        for text in texts.into_iter().flatten() {
+            *text = connected(text, flags);
+        }
+        self
+    }
+
     /// As it is printed.
     pub fn shown(&self, format: Format) -> String {
         match format {
@@ -347,6 +373,23 @@ impl Report {
             let _ = write!(text, "\n{what}:\n\n  {next}\n");
         }
     }
+}
+
+/// A text whose lines that are a `key` command of this program have these flags as well.
+fn connected(text: &str, flags: &str) -> String {
+    let lines: Vec<String> = text
+        .split('\n')
+        .map(|line| {
+            match line
+                .trim_start()
+                .starts_with("terraform-provider-dbxcmk key ")
+            {
+                true => format!("{}{flags}", line.trim_end()),
+                false => line.to_owned(),
+            }
+        })
+        .collect();
+    lines.join("\n")
 }
 
 /// How many versions the text shows one by one.
@@ -528,6 +571,33 @@ mod tests {
                 "{states:?} {since:?}"
             );
         }
+    }
+
+    /// A printed command runs where this one ran; what is not a command of this program stays as it is.
+    #[test]
+    fn printed_commands_keep_the_flags_of_the_connection() {
+        let mut report = Report::of("K");
+        report.next = Some("terraform-provider-dbxcmk key disable K --dry-run".to_owned());
+        report.errors = vec![Trouble {
+            summary: "s".to_owned(),
+            detail: "Run:\n\n  terraform-provider-dbxcmk key restore K\n  aws kms enable-key\n\nThen `terraform-provider-dbxcmk key status`."
+                .to_owned(),
+        }];
+        let same = report.clone().with_flags("");
+        assert_eq!((&same.next, &same.errors), (&report.next, &report.errors));
+        let found = report.with_flags(" --assume-role R");
+        assert_eq!(
+            found.next.as_deref(),
+            Some("terraform-provider-dbxcmk key disable K --dry-run --assume-role R")
+        );
+        let details: Vec<&str> = found.errors.iter().map(|one| one.detail.as_str()).collect();
+        assert_eq!(
+            details,
+            [
+                "Run:\n\n  terraform-provider-dbxcmk key restore K --assume-role R\n  aws kms enable-key\n\nThen `terraform-provider-dbxcmk key \
+                 status`."
+            ]
+        );
     }
 
     /// What was not proven does not look like a proof, and its cause is printed.
