@@ -236,14 +236,19 @@ fn cannot_unlabel(name: &CryptoKeyName, error: &GcpError) -> String {
 
 /// Who else may use a key, as its own policy says.
 pub fn others(bindings: &[Binding]) -> Vec<NotVisible> {
-    let users: Vec<&str> = bindings
+    let mut users: Vec<&str> = Vec::new();
+    let members = bindings
         .iter()
         .filter(|binding| {
             rights_of(&binding.role).is_none_or(|rights| rights.encrypt || rights.decrypt)
         })
-        .flat_map(|binding| &binding.members)
-        .map(String::as_str)
-        .collect();
+        .flat_map(|binding| &binding.members);
+    for member in members {
+        // Two roles, or two conditions of one, can name the same member.
+        if !users.contains(&member.as_str()) {
+            users.push(member);
+        }
+    }
     if users.is_empty() {
         return Vec::new();
     }
@@ -592,5 +597,30 @@ impl CloudKmsSwitch<'_> {
     fn failed_at(&self, call: &str, error: &GcpError) -> Diagnostics {
         let inner = diagnose::gcp(&self.record.could_not(), self.name, error);
         self.record.failed(inner, call)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A member of two roles, or of one role under two conditions, is named once.
+    #[test]
+    fn each_user_of_a_key_is_named_once() {
+        let binding = |role: &str, members: &[&str]| Binding {
+            role: role.to_owned(),
+            members: members.iter().map(|one| (*one).to_owned()).collect(),
+            condition: None,
+        };
+        let found = others(&[
+            binding("roles/cloudkms.cryptoKeyEncrypter", &["user:a", "user:b"]),
+            binding(
+                "roles/cloudkms.cryptoKeyDecrypter",
+                &["user:b", "user:a", "user:c"],
+            ),
+            binding("roles/cloudkms.viewer", &["user:d"]),
+        ]);
+        let names: Vec<&str> = found.iter().map(|one| one.what.as_str()).collect();
+        assert_eq!(names, ["What else uses the key as user:a, user:b, user:c"]);
     }
 }
