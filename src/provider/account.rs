@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::cache::{AsOf, Locks, Shared, Watched, live, lock, long_failed};
 use super::config::Config;
-use super::diagnose::Unavailable;
+use super::diagnose::{AskedBy, Unavailable};
 use crate::clouds::gcp::{Gcp, GcpError};
 use crate::databricks::auth::Surroundings;
 use crate::databricks::auth::settings::Name;
@@ -29,6 +29,7 @@ pub struct DatabricksAccount {
     settings: Result<Settings, AuthError>,
     unknown: Vec<&'static str>,
     has_google_identity: bool,
+    asked_by: AskedBy,
     behaviour: Behaviour,
     connected: OnceCell<Account>,
     reads: AccountReads,
@@ -42,6 +43,7 @@ impl DatabricksAccount {
             settings: settings.completed(&Surroundings::OWN),
             unknown,
             has_google_identity: config.names_google_identity(),
+            asked_by: config.asked_by,
             behaviour: Behaviour {
                 google: GoogleSource(Some(Arc::new(Gcp::new(config.gcp().0)))),
                 stop: run.stop,
@@ -58,7 +60,11 @@ impl DatabricksAccount {
         }
         self.settings
             .as_ref()
-            .map_err(|error| Unavailable::Auth(error.clone()))
+            .map_err(|error| self.not_configured(error.clone()))
+    }
+
+    fn not_configured(&self, error: AuthError) -> Unavailable {
+        Unavailable::Auth(error, self.asked_by)
     }
 
     /// The account API, ready for calls.
@@ -71,7 +77,7 @@ impl DatabricksAccount {
             .get_or_try_init(|| async {
                 let resolved = settings
                     .resolve(&Surroundings::OWN, self.has_google_identity)
-                    .map_err(Unavailable::Auth)?;
+                    .map_err(|error| self.not_configured(error))?;
                 Account::new(resolved, self.behaviour.clone()).map_err(Unavailable::Transport)
             })
             .await
@@ -82,7 +88,9 @@ impl DatabricksAccount {
     /// # Errors
     /// When none is configured.
     pub fn id(&self) -> Result<AccountId, Unavailable> {
-        self.settings()?.account().map_err(Unavailable::Auth)
+        self.settings()?
+            .account()
+            .map_err(|error| self.not_configured(error))
     }
 
     /// The identity with which the provider calls the account, as far as the configuration names

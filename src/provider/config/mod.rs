@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::diagnose::{self, IgnoreFindings, ignore_findings};
+use super::diagnose::{self, AskedBy, IgnoreFindings, ignore_findings};
 use crate::clouds::aws::{AwsSettings, missing_profile};
 use crate::clouds::azure::AzureSettings;
 use crate::clouds::gcp::GcpSettings;
@@ -64,6 +64,9 @@ pub struct Config {
     pub aws: Attr<AwsBlock>,
     pub gcp: Attr<GcpBlock>,
     pub azure: Attr<AzureBlock>,
+    /// Not an attribute: where a person who reads an error writes what is missing.
+    #[serde(skip)]
+    pub asked_by: AskedBy,
 }
 
 /// `http`

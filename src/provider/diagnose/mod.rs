@@ -12,12 +12,24 @@ pub use aws::{aws, aws_call, in_words, missing_profile};
 pub use azure::{arm, azure, azure_workspaces};
 pub use gcp::gcp;
 pub use ignored::{IgnoreFindings, ignore_findings, silenced};
-pub use report::{Reporter, Stops, as_warning, as_warnings, in_hcl, offline, split};
+pub use report::{
+    Reporter, Stops, as_first_warnings, as_warning, as_warnings, in_hcl, offline, split,
+};
 
 use crate::databricks::auth::{AuthType, account_host_of};
 use crate::databricks::{AuthError, Error};
 use tfplugin::deferral::{Deferral, Reason, Unfinished};
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+
+/// Who asks, and so where a person writes what is missing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AskedBy {
+    /// Terraform: in the provider block.
+    #[default]
+    Provider,
+    /// A command: in its flags.
+    Command,
+}
 
 /// Why the account cannot be called at all.
 #[derive(Clone, Debug)]
@@ -25,7 +37,7 @@ pub enum Unavailable {
     /// The provider block depends on values that are known only after apply.
     NotYetKnown(Vec<&'static str>),
     /// It is not known where or who.
-    Auth(AuthError),
+    Auth(AuthError, AskedBy),
     /// It cannot be called from this machine.
     Transport(Error),
 }
@@ -89,9 +101,49 @@ pub fn unavailable(reason: &Unavailable) -> Diagnostic {
                 attributes.join(", ")
             ),
         ),
-        Unavailable::Auth(error) => auth(error),
+        Unavailable::Auth(error, AskedBy::Provider) => auth(error),
+        Unavailable::Auth(error, AskedBy::Command) => auth_of_command(error),
         Unavailable::Transport(error) => account("The Databricks account cannot be called", error),
     }
+}
+
+const FLAGS: &str = "  --host https://accounts.cloud.databricks.com --account-id …\n\nOn Google Cloud, the host is \
+                     https://accounts.gcp.databricks.com, on Azure https://accounts.azuredatabricks.net. And in the environment, of a service \
+                     principal that is an account admin:\n\n  export DATABRICKS_CLIENT_ID=…\n  export DATABRICKS_CLIENT_SECRET=…";
+
+/// The same for a person at a command line, where there is no provider block.
+fn auth_of_command(error: &AuthError) -> Diagnostic {
+    let detail = match error {
+        AuthError::NoHost => format!(
+            "Give `--host`, set DATABRICKS_HOST, or name a profile with `--databricks-profile`:\n\n{FLAGS}"
+        ),
+        AuthError::NoAccount => format!(
+            "Neither `--account-id` nor DATABRICKS_ACCOUNT_ID nor a profile names the account. The account console shows it under your user \
+             name. Give:\n\n{FLAGS}"
+        ),
+        AuthError::NoCredential => format!(
+            "There is no service principal (client ID and secret), no token and no other credential in the environment or a profile. A command \
+             takes none of them as a flag, because other users of the machine can read those. Give:\n\n{FLAGS}\n\nThe guide on authentication \
+             shows the other methods: a GitHub Actions job, an OIDC token, the login of the Databricks command line."
+        ),
+        AuthError::Several(methods) => format!(
+            "The provider found {methods}. Remove one of them, or choose one with DATABRICKS_AUTH_TYPE. A whole credential in the profile that \
+             `--databricks-profile` names wins over the environment."
+        ),
+        AuthError::Account(reason) => format!(
+            "{reason}. Give `--account-id` (or set DATABRICKS_ACCOUNT_ID): the account console shows the ID under your user name."
+        ),
+        AuthError::NoProfile {
+            file,
+            profile,
+            named_by,
+        } => format!(
+            "The file {file} has no section [{profile}], which {named_by} names. Name an existing one with `--databricks-profile` (or \
+             DATABRICKS_CONFIG_PROFILE)."
+        ),
+        other => return auth(other),
+    };
+    auth(error).with_detail(detail)
 }
 
 #[expect(clippy::too_many_lines, reason = "a table: what to say of each error")]

@@ -118,15 +118,22 @@ pub fn split<C>(cx: &Context<C>, diagnostics: Diagnostics) -> Result<(), Diagnos
 /// stop a plan. What could not be read stays a warning, because an unreadable key may be a disabled one. Advice was given when it
 /// was made, except about a date that comes nearer.
 pub fn as_warnings(findings: Vec<Finding>) -> Vec<Finding> {
-    let soften = |mut finding: Finding| {
-        finding.severity = preflight::Severity::Warning;
-        finding
-    };
     findings
         .into_iter()
         .filter(|finding| !finding.is_advice() || finding.id.comes_nearer())
-        .map(soften)
+        .map(softened)
         .collect()
+}
+
+/// The same for a binding that is new and finds its keys on the workspace, as where the keys were set when the workspace was created:
+/// no earlier plan gave the advice.
+pub fn as_first_warnings(findings: Vec<Finding>) -> Vec<Finding> {
+    findings.into_iter().map(softened).collect()
+}
+
+fn softened(mut finding: Finding) -> Finding {
+    finding.severity = preflight::Severity::Warning;
+    finding
 }
 
 /// The same, as a warning: it is about one of several objects, and no reason to hide the others.
@@ -406,6 +413,8 @@ mod tests {
             finding('a', Stage::Plan),
             Id::KmsKeyExpires.warning(subject),
         ];
+        let first = as_first_warnings(found.clone());
+        assert_eq!(first.len(), found.len());
         let left = as_warnings(found);
         let ids: Vec<Id> = left.iter().map(|one| one.id).collect();
         assert_eq!(
@@ -414,6 +423,7 @@ mod tests {
         );
         assert!(
             left.iter()
+                .chain(&first)
                 .all(|one| one.severity == preflight::Severity::Warning)
         );
     }

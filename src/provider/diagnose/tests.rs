@@ -412,7 +412,12 @@ fn why_the_account_cannot_be_called() {
     ];
     let mut all: Vec<(&str, Diagnostic)> = rows
         .into_iter()
-        .map(|(cause, error)| (cause, unavailable(&Unavailable::Auth(error))))
+        .map(|(cause, error)| {
+            (
+                cause,
+                unavailable(&Unavailable::Auth(error, AskedBy::Provider)),
+            )
+        })
         .collect();
     all.push((
         "not known yet",
@@ -423,4 +428,39 @@ fn why_the_account_cannot_be_called() {
         unavailable(&Unavailable::Transport(lost(false))),
     ));
     insta::assert_snapshot!(read(None, all));
+}
+
+/// At a command line, there is no provider block to write into: every text names flags and variables alone.
+#[test]
+fn a_command_names_its_own_flags() {
+    let text = |text: &str| text.to_owned();
+    let rows = [
+        (AuthError::NoHost, "--host"),
+        (AuthError::NoAccount, "--account-id"),
+        (AuthError::NoCredential, "DATABRICKS_CLIENT_SECRET"),
+        (AuthError::Several(text("a and b")), "DATABRICKS_AUTH_TYPE"),
+        (AuthError::Account(text("it is empty")), "--account-id"),
+        (
+            AuthError::NoProfile {
+                file: text("~/.databrickscfg"),
+                profile: text("prod"),
+                named_by: "DATABRICKS_CONFIG_PROFILE",
+            },
+            "--databricks-profile",
+        ),
+    ];
+    for (error, names) in rows {
+        let in_hcl = unavailable(&Unavailable::Auth(error.clone(), AskedBy::Provider));
+        let found = unavailable(&Unavailable::Auth(error, AskedBy::Command));
+        assert_eq!(found.summary, in_hcl.summary);
+        assert!(found.detail.contains(names), "{}", found.detail);
+        for words in [
+            "provider \"dbxcmk\"",
+            "provider block",
+            "`host`",
+            "`profile`",
+        ] {
+            assert!(!found.detail.contains(words), "{words}: {}", found.detail);
+        }
+    }
 }

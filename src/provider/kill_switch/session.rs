@@ -9,6 +9,7 @@ use super::{
 use crate::preflight::{Finding, LastUse};
 use crate::provider::client::Client;
 use crate::provider::config::{AssumeRoleBlock, AwsBlock, AzureBlock, Config, GcpBlock, HttpBlock};
+use crate::provider::diagnose::AskedBy;
 use crate::provider::keys::NotFound;
 use crate::vocabulary::Key;
 use crate::vocabulary::azure::PrincipalId;
@@ -147,6 +148,7 @@ impl Connection {
                 endpoints: Attr::Known(of_azure),
                 ..AzureBlock::default()
             }),
+            asked_by: AskedBy::Command,
             ..Config::default()
         }
     }
