@@ -115,6 +115,15 @@ impl Remedy {
         self
     }
 
+    /// Goes on with those steps of another remedy that this one does not have.
+    pub fn absorb(&mut self, other: Self) {
+        for step in other.0 {
+            if !self.0.contains(&step) {
+                self.0.push(step);
+            }
+        }
+    }
+
     fn and(mut self, step: Step) -> Self {
         self.0.push(step);
         self

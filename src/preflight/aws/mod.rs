@@ -196,12 +196,25 @@ fn place(facts: &KeyFacts, question: &Question) -> Option<Finding> {
     (has != needs).then_some(finding)
 }
 
+/// Adds a finding. One statement can be open for several purposes: that is one finding, with the documented statement of each.
+fn add(findings: &mut Vec<Finding>, finding: Finding) {
+    let same = findings.iter_mut().find(|known| {
+        finding.id == Id::PolicyAnyDatabricksAccount
+            && known.id == finding.id
+            && known.found == finding.found
+    });
+    match same {
+        Some(known) => known.remedy.absorb(finding.remedy),
+        None => findings.push(finding),
+    }
+}
+
 fn judge_policy(policy: &Document, facts: &KeyFacts, question: &Question) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (purpose, user) in question.usage.purposes() {
-        findings.extend(permissions::judge_purpose(
-            policy, facts, question, purpose, &user,
-        ));
+        for finding in permissions::judge_purpose(policy, facts, question, purpose, &user) {
+            add(&mut findings, finding);
+        }
     }
     findings.extend(lint::lint(policy, facts, question));
     let presence_only = question.cluster_volumes && question.usage.cross_account_role.is_none();

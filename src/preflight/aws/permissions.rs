@@ -494,9 +494,11 @@ impl PurposeCase<'_> {
         if tally.for_anybody.is_empty() {
             return None;
         }
+        let names = labels(self.policy, &tally.for_anybody);
+        let verb = if names.len() > 1 { "allow" } else { "allows" };
         let found = format!(
-            "{} allows Databricks without checking for which Databricks account it calls.",
-            labels(self.policy, &tally.for_anybody).join(" and ")
+            "{} {verb} Databricks without checking for which Databricks account it calls.",
+            names.join(" and ")
         );
         let finding = Id::PolicyAnyDatabricksAccount
             .warning(Subject::Key)
