@@ -134,6 +134,43 @@ pub fn judge_workspace(
     .collect()
 }
 
+/// What a plan says that attaches a key to a workspace on Google Cloud, which is there already. `wanted`: the configuration; `None` while the
+/// same plan creates it. Source: the Databricks documentation of customer-managed keys on Google Cloud sets them at the creation of a
+/// workspace, and that of updates has the key fields under AWS.
+pub fn undocumented_attach(
+    workspace: &WorkspaceFacts,
+    case: UseCase,
+    wanted: Option<&KeyConfigurationId>,
+) -> Option<Finding> {
+    let has_it = wanted.is_some() && workspace.attached(case).known() == wanted;
+    // What refuses the attach is a finding of its own.
+    if workspace.cloud != Some(Cloud::Gcp) || has_it || !transition(&Cloud::Gcp, case).set {
+        return None;
+    }
+    let id = Id::GcpAttachNotDocumented;
+    let finding = id
+        .warning(Subject::Workspace)
+        .found(format!(
+            "The plan attaches a key to the {}, which exists already. On Google Cloud, Databricks documents keys that are set when a workspace \
+             is created; it documents the update of these fields for AWS alone.",
+            workspace.in_words()
+        ))
+        .why(
+            "Databricks may refuse the update, or accept it and not encrypt what is there. The provider watches the workspace and reports what \
+             it sees; it cannot see how Databricks encrypts the data. A storage key can be set only once and cannot be removed.",
+        )
+        .remedy(
+            Remedy::say(
+                "For a new workspace, set the keys when it is created: `managed_services_customer_managed_key_id` and \
+                 `storage_customer_managed_key_id` of `databricks_mws_workspaces`. For an existing one, ask Databricks to confirm that it takes \
+                 the update, and try it on a workspace that you can lose.",
+            )
+            .and_hint(Hint::Suppression(id)),
+        )
+        .about(workspace.id.to_string());
+    Some(finding)
+}
+
 /// A use case that a workspace of this cloud has no key for.
 fn no_such_key(workspace: &WorkspaceFacts, case: UseCase) -> Option<Finding> {
     let cloud = workspace.cloud.as_ref()?;

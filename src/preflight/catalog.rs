@@ -255,6 +255,8 @@ catalog! {
         "Databricks creates the service account `db-<workspace ID>@prod-gcp-<region>.iam.gserviceaccount.com` with the workspace, and documents that it encrypts and decrypts with the key. No API shows its name: the provider derives it.";
     GcpMembersNotExamined "gcp-members-not-examined" Warning Allowed "Not every service account that needs the Cloud KMS key was examined"
         "The provider could not find out the project number of the workspace, or which service account Databricks uses. The message says which.";
+    GcpAttachNotDocumented "gcp-attach-not-documented" Warning Allowed "Databricks does not document the change of keys of an existing workspace on Google Cloud"
+        "Databricks documents the update of the key fields of a workspace that exists for AWS alone; on Google Cloud, the documented way is to create the workspace with its keys. The provider sends the update all the same, watches it, and reports what becomes of it.";
     AzureKeyUnreadable "azure-key-unreadable" ErrorAtApply Refused "The key in the vault could not be read"
         "Planning continues; an apply stops before the attach.";
     AzureKeyNotFound "azure-key-not-found" Error Refused "The vault does not have the key"

@@ -1171,3 +1171,58 @@ fn the_advice_fits_the_case() -> Outcome {
     }
     Ok(())
 }
+
+/// Each row: what the workspace has, and what the plan wants; on Google Cloud alone, an attach to what exists is not documented.
+#[test]
+fn an_attach_to_an_existing_workspace_is_documented_on_aws_alone()
+-> Result<(), Box<dyn std::error::Error>> {
+    use UseCase::{ManagedServices, Storage};
+    let (same, other) = (first()?, id("c2000000-0000-4000-8000-000000000002")?);
+    let has = |cloud: Cloud, attached: Option<&KeyConfigurationId>| WorkspaceFacts {
+        cloud: Some(cloud),
+        managed_services: attached.map_or(AttachedKey::None, |id| AttachedKey::Known(id.clone())),
+        ..good()
+    };
+    let rows = [
+        (has(Cloud::Gcp, None), ManagedServices, Some(&same), true),
+        (
+            has(Cloud::Gcp, Some(&other)),
+            ManagedServices,
+            Some(&same),
+            true,
+        ),
+        (
+            has(Cloud::Gcp, Some(&same)),
+            ManagedServices,
+            Some(&same),
+            false,
+        ),
+        (has(Cloud::Gcp, Some(&same)), ManagedServices, None, true),
+        (has(Cloud::Gcp, Some(&same)), Storage, Some(&same), true),
+        (has(Cloud::Aws, None), ManagedServices, Some(&same), false),
+        (has(Cloud::Azure, None), ManagedServices, Some(&same), false),
+        // A use case that it has no key for is an error of its own.
+        (
+            has(Cloud::Gcp, None),
+            UseCase::ManagedDisks,
+            Some(&same),
+            false,
+        ),
+    ];
+    for (workspace, case, wanted, expected) in rows {
+        let found = undocumented_attach(&workspace, case, wanted);
+        assert_eq!(found.is_some(), expected, "{workspace:?} {case} {wanted:?}");
+        if let Some(found) = found {
+            assert!(
+                found.is_advice() && found.found.contains("\"lakehouse\""),
+                "{found:?}"
+            );
+        }
+    }
+    // Both use cases say the same words, so that a plan says them once.
+    let workspace = has(Cloud::Gcp, None);
+    let [one, two] =
+        [ManagedServices, Storage].map(|case| undocumented_attach(&workspace, case, None));
+    assert_eq!(one, two);
+    Ok(())
+}

@@ -13,6 +13,10 @@ const DATABRICKS: &str = "serviceAccount:cmk-1@databricks-control-plane.iam.gser
 const WORKSPACE: &str =
     "serviceAccount:db-3456789012345678@prod-gcp-us-east4.iam.gserviceaccount.com";
 /// A key configuration of another owner, and a binding that wants it.
+/// What every plan says that attaches a key to a workspace on Google Cloud.
+const NOT_DOCUMENTED: &str =
+    "Databricks does not document the change of keys of an existing workspace on Google Cloud";
+
 fn stage() -> Stage {
     let stage = Stage::on_google();
     stage.sandbox.with(|world| {
@@ -67,7 +71,8 @@ fn version(state: &str) -> Version {
 #[test]
 fn a_good_key_is_attached() {
     let stage = stage();
-    assert_eq!(stage.workdir.plan().run.warnings(), Vec::<&str>::new());
+    // A plan that attaches says what of it is not documented, once for both use cases.
+    assert_eq!(stage.workdir.plan().run.warnings(), [NOT_DOCUMENTED]);
     // Without a grant, the workspace's own account is named once, and stops nothing.
     bind(&stage, &[ROLE], &[DATABRICKS, COMPUTE, STORAGE]);
     let plan = stage.workdir.plan();
@@ -81,6 +86,27 @@ fn a_good_key_is_attached() {
         "{}",
         warning.detail
     );
+    stage.workdir.apply();
+    assert_eq!(stage.workdir.empty_plan().warnings(), Vec::<&str>::new());
+}
+
+/// A workspace that was created with its keys: the binding attaches nothing, and is the first that says what the keys lack.
+#[test]
+fn a_binding_that_finds_its_keys_gives_the_advice_once() {
+    let stage = stage();
+    stage.sandbox.with(|world| {
+        let workspace = world.now.workspaces.get_mut(&gcp::WORKSPACE);
+        let fields = &mut workspace.expect("the workspace on Google Cloud").fields;
+        for name in [
+            "managed_services_customer_managed_key_id",
+            "storage_customer_managed_key_id",
+        ] {
+            fields.insert(name.to_owned(), json!(ID));
+        }
+    });
+    bind(&stage, &[ROLE], &[DATABRICKS, COMPUTE, STORAGE]);
+    let summary = "The service account of the workspace has no access to the Cloud KMS key";
+    assert_eq!(stage.workdir.plan().run.warnings(), [summary]);
     stage.workdir.apply();
     assert_eq!(stage.workdir.empty_plan().warnings(), Vec::<&str>::new());
 }
@@ -251,7 +277,7 @@ fn what_cannot_be_decided_is_said() {
     );
     // A key that proves everything by itself needs nothing from above.
     bind(&stage, &[ROLE], &all);
-    assert_eq!(stage.workdir.plan().run.warnings(), Vec::<&str>::new());
+    assert_eq!(stage.workdir.plan().run.warnings(), [NOT_DOCUMENTED]);
     // A condition that only the call decides.
     let odd =
         "resource.service == \"cloudkms.googleapis.com\" && request.auth.access_levels.size() > 0";
@@ -379,7 +405,7 @@ fn a_deny_policy_comes_before_every_grant() {
         json!({ "exceptionPrincipals": [principal(DATABRICKS), principal(COMPUTE), principal(STORAGE)] }),
     );
     let run = stage.workdir.plan().run;
-    assert_eq!(run.warnings(), Vec::<&str>::new());
+    assert_eq!(run.warnings(), [NOT_DOCUMENTED]);
     stage.workdir.apply();
     // Who denies it afterwards takes the key from a workspace: said at every plan.
     deny(json!({}));

@@ -15,7 +15,7 @@ use crate::provider::attach::account::{
     AccountWorkspace, attached, required, settle_time, workspace,
 };
 use crate::provider::client::{Client, account_to_read, enforce};
-use crate::provider::diagnose::{self, Unavailable, as_warnings, later};
+use crate::provider::diagnose::{self, Unavailable, as_first_warnings, as_warnings, later};
 use crate::provider::keys::KeyCheck;
 use crate::requirements::transition;
 use crate::vocabulary::{
@@ -334,10 +334,10 @@ pub(super) async fn plan(
     let comes =
         |case: &UseCase| missing.of(*case).is_some() || plan.model.wanted(*case).is_unknown();
     let attaches = UseCase::ACCOUNT.iter().any(comes);
-    let findings = if attaches {
-        findings
-    } else {
-        as_warnings(findings)
+    let findings = match (attaches, &change.prior) {
+        (true, _) => findings,
+        (false, None) => as_first_warnings(findings),
+        (false, Some(_)) => as_warnings(findings),
     };
     Ok(enforce(
         cx,

@@ -6,7 +6,7 @@ use crate::databricks::Account;
 use crate::databricks::workspaces::Workspace;
 use crate::preflight::binding::{
     Attachment, ConfigurationFacts, judge, judge_planned, judge_planned_key, judge_workspace,
-    of_candidates,
+    of_candidates, undocumented_attach,
 };
 use crate::preflight::{Finding, Stage, Subject};
 use crate::provider::client::Client;
@@ -49,6 +49,11 @@ pub(super) async fn examine(
             configuration: configuration.as_ref(),
         };
         for finding in judge(&about, &attachment, stage) {
+            examined.add(finding);
+        }
+        if stage == Stage::Plan
+            && let Some(finding) = undocumented_attach(&about, case, Some(id))
+        {
             examined.add(finding);
         }
         let Some(remote) = &remote else { continue };
@@ -105,6 +110,7 @@ pub(super) async fn examine_planned(
         .find(|id| about.attached(case).known() == Some(*id));
     let mut findings = judge_workspace(&about, case, adopted, Stage::Plan);
     findings.extend(judge_planned(case, &use_cases));
+    findings.extend(undocumented_attach(&about, case, adopted));
     let need = AttachNeed {
         account,
         reads: client.reads(),

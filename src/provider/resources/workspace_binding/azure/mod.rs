@@ -14,7 +14,7 @@ use crate::clouds::azure::{ArmWorkspace, AzureError};
 use crate::preflight::azure::AttachedVaultKey;
 use crate::preflight::{Finding, Id, Stage};
 use crate::provider::client::{Client, enforce, not_read};
-use crate::provider::diagnose::{self, Unavailable, as_warnings, later};
+use crate::provider::diagnose::{self, Unavailable, as_first_warnings, as_warnings, later};
 use crate::requirements::transition;
 use crate::vocabulary::azure::{AzureNameError, PrincipalId, VaultKeyId, WorkspaceResourceId};
 use crate::vocabulary::{Cloud, KeyReference, UseCase};
@@ -362,7 +362,9 @@ pub(super) async fn plan(
     if unknown.iter().any(|(_, is_unknown)| *is_unknown) {
         client.warn_of_later_proof(cx, &unknown);
     }
-    let findings = if missing.is_empty() && !resets_storage {
+    let findings = if missing.is_empty() && change.prior.is_none() {
+        as_first_warnings(findings)
+    } else if missing.is_empty() && !resets_storage {
         let advice = findings.iter().filter(|one| one.is_advice()).cloned();
         let advice: Vec<Finding> = advice
             .filter(|one| matches!(one.id, Id::AzureVersionPinned | Id::AzureFormerVersion))
