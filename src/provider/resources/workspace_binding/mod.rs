@@ -191,6 +191,33 @@ fn place(finding: &Finding) -> &'static str {
 }
 
 /// The error for a key that the configuration no longer names, and that Databricks cannot take from a workspace. `before`: the key.
+/// What stays when a binding is destroyed: the keys `attached`, a line for each.
+fn stays_attached(state: &WorkspaceBindingModel, attached: &[String]) -> String {
+    let id = state.name();
+    let workspace = match state.workspace_name.known() {
+        Some(name) if !name.is_empty() => format!("`{name}` ({id})"),
+        _ => id.to_owned(),
+    };
+    let case = UseCase::Storage;
+    let why = match state.is_azure() {
+        false => "Databricks has no detach, so the workspace continues to use:".to_owned(),
+        true if state.wanted(case).known().is_some() => format!(
+            "It takes no key from the workspace. To give workspace storage back to a key that Microsoft manages, remove `{}` from the \
+             configuration and apply, before you destroy the binding; the other keys cannot be removed. Until then the workspace continues to \
+             use:",
+            case.attribute()
+        ),
+        true => {
+            "On Azure these keys cannot be removed, so the workspace continues to use:".to_owned()
+        }
+    };
+    format!(
+        "Destroying the binding of workspace {workspace} only removes it from the state. {why}\n{}\n\nKeep the keys enabled and their \
+         policies unchanged as long as the workspace uses them.",
+        attached.join("\n")
+    )
+}
+
 fn cannot_detach(case: UseCase, before: &str) -> Diagnostics {
     Diagnostic::error(
         "A key cannot be detached from a workspace",
@@ -435,12 +462,7 @@ impl Resource for WorkspaceBindingResource {
         cx.warn(
             Diagnostic::warning(
                 "The keys stay attached to the workspace",
-                format!(
-                    "Destroying the binding of workspace {workspace} only removes it from the state. Databricks has no detach, so \
-                     the workspace continues to use:\n{}\n\nKeep the keys enabled and their policies unchanged as long as the \
-                     workspace exists.",
-                    attached.join("\n")
-                ),
+                stays_attached(state, &attached),
             )
             .about(workspace)
             .on("workspace_id"),
