@@ -341,6 +341,16 @@ impl Sandbox {
         }
         if self.shared.options.azure {
             all.push(pair("ARM_TENANT_ID", azure::TENANT));
+            let url = self.azure_url();
+            for (service, path) in [
+                ("RESOURCE_MANAGER", "arm"),
+                ("LOGIN", "login"),
+                ("GRAPH", "graph"),
+                ("KEY_VAULT", "vault"),
+            ] {
+                let name = format!("DBXCMK_AZURE_{service}_ENDPOINT");
+                all.push(pair(&name, &format!("{url}/{path}")));
+            }
             all.push(pair("ARM_SUBSCRIPTION_ID", azure::SUBSCRIPTION));
             all.push(pair("ARM_CLIENT_ID", azure::CLIENT));
             all.push(pair("ARM_CLIENT_SECRET", azure::SECRET));

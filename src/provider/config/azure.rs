@@ -52,6 +52,12 @@ fn check_endpoints(value: &Value) -> Result<(), Problem> {
     check_services("azure", &SERVICES, value)
 }
 
+/// The environment variable with the address of a service: `DBXCMK_AZURE_KEY_VAULT_ENDPOINT`. hashicorp/azurerm has none for single
+/// services, so the names are this provider's own.
+fn endpoint_variable(service: &str) -> String {
+    format!("DBXCMK_AZURE_{}_ENDPOINT", service.to_ascii_uppercase())
+}
+
 /// The attributes of the block.
 #[expect(clippy::too_many_lines, reason = "a table of attributes")]
 pub(super) fn attributes() -> Vec<Attribute> {
@@ -167,7 +173,8 @@ pub(super) fn attributes() -> Vec<Attribute> {
         ),
         Attribute::of("endpoints", Type::map(Type::String)).check(check_endpoints).describe(
             "Addresses of Azure services by name (`resource_manager`, `login`, `graph`, `key_vault`), for tests against local services. With \
-             `key_vault`, a request for `https://NAME.vault.azure.net/PATH` goes to `ADDRESS/NAME/PATH`. Tokens stay those of `environment`.",
+             `key_vault`, a request for `https://NAME.vault.azure.net/PATH` goes to `ADDRESS/NAME/PATH`. Tokens stay those of `environment`. \
+             Default: environment variables such as `DBXCMK_AZURE_KEY_VAULT_ENDPOINT`, then the hosts of Azure.",
         ),
     ]
 }
@@ -330,7 +337,10 @@ impl AzureBlock {
                 .unwrap_or_else(AzureCredential::Unusable),
         };
         let endpoints = self.endpoints.known();
-        let address = |service: &str| endpoints.and_then(|all| all.get(service)).and_then(text);
+        let address = |service: &str| {
+            let own = endpoints.and_then(|all| all.get(service)).and_then(text);
+            own.or_else(|| first(&[endpoint_variable(service).as_str()]))
+        };
         let settings = AzureSettings {
             cloud: cloud.flatten().unwrap_or_default(),
             tenant: tenant.or_else(|| first(&["AZURE_TENANT_ID"]).filter(|_| is_aks)),
@@ -591,6 +601,46 @@ mod tests {
             ..Defaults::default()
         };
         block.settings(&variable, &defaults).0
+    }
+
+    /// The block says where a service is, or the environment, or neither: then it is where Azure has it.
+    #[test]
+    fn addresses_come_from_the_block_then_from_the_environment() {
+        let variables = [
+            (
+                "DBXCMK_AZURE_RESOURCE_MANAGER_ENDPOINT",
+                "http://127.0.0.1:1/arm",
+            ),
+            (
+                "DBXCMK_AZURE_KEY_VAULT_ENDPOINT",
+                "http://127.0.0.1:1/vault",
+            ),
+            ("DBXCMK_AZURE_LOGIN_ENDPOINT", "http://127.0.0.1:1/login"),
+            ("DBXCMK_AZURE_GRAPH_ENDPOINT", ""),
+        ];
+        let own = (
+            "login".to_owned(),
+            Attr::Known("http://127.0.0.1:2".to_owned()),
+        );
+        let block = AzureBlock {
+            endpoints: Attr::Known([own].into()),
+            ..AzureBlock::default()
+        };
+        let found = settings(&block, &variables);
+        assert_eq!(
+            [
+                found.resource_manager.as_deref(),
+                found.key_vault.as_deref(),
+                found.login.as_deref(),
+                found.graph.as_deref()
+            ],
+            [
+                Some("http://127.0.0.1:1/arm"),
+                Some("http://127.0.0.1:1/vault"),
+                Some("http://127.0.0.1:2"),
+                None
+            ]
+        );
     }
 
     /// Each row: the environment, and the credential that follows from it, as hashicorp/azurerm chooses.
