@@ -102,14 +102,17 @@ def versions() -> list[bool]:
     return [one["attributes"]["enabled"] for one in listed["value"]]
 
 
-def key(story: Story, *arguments: str, expect: int) -> None:
+def connection() -> list[str]:
     url = os.environ["SANDBOX_AZURE_URL"]
-    print(f"$ dbxcmk key {' '.join(arguments)}", flush=True)
-    program = pathlib.Path(os.environ["DBXCMK_PROVIDER_DIRECTORY"]) / "terraform-provider-dbxcmk"
     services = {"resource-manager": "arm", "login": "login", "graph": "graph", "key-vault": "vault"}
     endpoints = [f"--endpoint-{service}={url}/{path}" for service, path in services.items()]
-    bundle = ["--ca-bundle", os.environ["SANDBOX_CA_BUNDLE"]]
-    run = subprocess.run([program, "key", *arguments, *endpoints, *bundle], env=story.environment, check=False)
+    return [*endpoints, "--ca-bundle", os.environ["SANDBOX_CA_BUNDLE"]]
+
+
+def key(story: Story, *arguments: str, expect: int) -> None:
+    print(f"$ dbxcmk key {' '.join(arguments)}", flush=True)
+    program = pathlib.Path(os.environ["DBXCMK_PROVIDER_DIRECTORY"]) / "terraform-provider-dbxcmk"
+    run = subprocess.run([program, "key", *arguments, *connection()], env=story.environment, check=False)
     if run.returncode != expect:
         sys.exit(f"This step did not go as expected: exit code {run.returncode}, expected {expect}.")
 
@@ -153,6 +156,10 @@ def main() -> None:
         key(story, "restore", KEY, expect=0)
         if versions() != [True, True]:
             sys.exit(f"The versions are not enabled: {versions()}")
+
+        say("6. What the audit says every morning: the workspace has its keys, and each of its kinds of data is judged.")
+        story.connection = connection()
+        story.audit("--cloud", "azure", "--fail-on", "never", expect=0, shows="None of the 1 workspace")
         say("Done. Each step went as expected.")
     finally:
         shutil.rmtree(directory, ignore_errors=True)

@@ -107,6 +107,9 @@ def main() -> None:
         key(story, "restore", KEY, "--wait", "1m", expect=0)
         if states() != ["ENABLED"]:
             sys.exit(f"The version is not enabled: {states()}")
+
+        say("6. What the audit says every morning: the workspace has its keys, and each of its kinds of data is judged.")
+        story.audit("--cloud", "gcp", "--workspace", workspace, "--fail-on", "never", expect=0, shows="None of the 1 workspace")
         say("Done. Each step went as expected.")
     finally:
         shutil.rmtree(directory, ignore_errors=True)

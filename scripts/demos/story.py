@@ -40,6 +40,9 @@ class Story:
             "HOME": str(directory),
         }
 
+        # The flags with which a command of the provider itself finds the services, beside the environment.
+        self.connection: list[str] = []
+
     def configure(self, text: str) -> None:
         (self.directory / "main.tf").write_text(text)
 
@@ -59,6 +62,21 @@ class Story:
         plain = " ".join(re.sub(r"\x1b\[[0-9;]*m|[│╷╵]", " ", run.stdout).split())
         if run.returncode != expect or shows not in plain or (hides and hides in plain):
             print(run.stdout)
+            sys.exit(f"This step did not go as expected: exit code {run.returncode}, expected {expect} and {shows!r}.")
+
+    def audit(self, *arguments: str, expect: int, shows: str) -> None:
+        print(f"$ dbxcmk audit {' '.join(arguments)}", flush=True)
+        program = pathlib.Path(os.environ["DBXCMK_PROVIDER_DIRECTORY"]) / "terraform-provider-dbxcmk"
+        run = subprocess.run(
+            [program, "audit", "--quiet", *arguments, *self.connection],
+            cwd=self.directory,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        print(run.stdout.strip("\n"), flush=True)
+        if run.returncode != expect or shows not in " ".join(run.stdout.split()):
             sys.exit(f"This step did not go as expected: exit code {run.returncode}, expected {expect} and {shows!r}.")
 
 

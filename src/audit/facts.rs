@@ -38,6 +38,8 @@ pub enum Part {
     Rotation,
     /// When a key was last used.
     LastUse,
+    /// Who used a key last.
+    LastUser,
     /// The cross-account role that uses a key.
     Role,
     /// The vault of a key, or its diagnostic settings.
@@ -48,7 +50,7 @@ pub enum Part {
 
 impl Part {
     /// Every variant, in the order of their declaration.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Workspaces,
         Self::Configurations,
         Self::Metastores,
@@ -61,6 +63,7 @@ impl Part {
         Self::Grants,
         Self::Rotation,
         Self::LastUse,
+        Self::LastUser,
         Self::Role,
         Self::Vault,
         Self::Discovery,
@@ -81,6 +84,7 @@ impl Part {
             Self::Grants => "grants",
             Self::Rotation => "rotation",
             Self::LastUse => "last use",
+            Self::LastUser => "last user",
             Self::Role => "cross-account role",
             Self::Vault => "vault",
             Self::Discovery => "keys",
@@ -108,6 +112,7 @@ impl Part {
             Self::Grants => "Who may use the key by a grant.",
             Self::Rotation => "Whether the key is rotated automatically.",
             Self::LastUse => "Whether anything was ever encrypted with the key.",
+            Self::LastUser => "Who used the key last, Databricks or somebody else.",
             Self::Role => "Whether clusters can encrypt their volumes with the key.",
             Self::Vault => "Who may use the keys of the vault, and whether it logs who did.",
             Self::Discovery => "Whether a key lets Databricks in that no key configuration has.",

@@ -45,6 +45,12 @@ pub struct ConnectionArguments {
     /// Address of AWS IAM.
     #[arg(long, value_name = "URL")]
     endpoint_iam: Option<String>,
+    /// Address of Amazon S3 [default: AWS_ENDPOINT_URL_S3].
+    #[arg(long, value_name = "URL")]
+    endpoint_s3: Option<String>,
+    /// Address of AWS CloudTrail [default: AWS_ENDPOINT_URL_CLOUDTRAIL].
+    #[arg(long, value_name = "URL")]
+    endpoint_cloudtrail: Option<String>,
     /// Address of Google Cloud KMS [default: GOOGLE_KMS_CUSTOM_ENDPOINT].
     #[arg(long, value_name = "URL")]
     endpoint_cloudkms: Option<String>,
@@ -151,6 +157,8 @@ impl ConnectionArguments {
                 kms: self.endpoint_kms.clone(),
                 sts: self.endpoint_sts.clone(),
                 iam: self.endpoint_iam.clone(),
+                s3: self.endpoint_s3.clone(),
+                cloudtrail: self.endpoint_cloudtrail.clone(),
                 cloudkms: self.endpoint_cloudkms.clone(),
                 kmsinventory: self.endpoint_kmsinventory.clone(),
                 resourcemanager: self.endpoint_resourcemanager.clone(),

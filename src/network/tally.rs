@@ -9,7 +9,7 @@ static SENT: Mutex<BTreeMap<String, u64>> = Mutex::new(BTreeMap::new());
 
 /// The service behind a host: a word for those of the clouds and of Databricks, the host itself for others.
 fn service(url: &Url) -> String {
-    const KNOWN: [(&str, &str); 16] = [
+    const KNOWN: [(&str, &str); 18] = [
         ("kmsinventory.", "kmsinventory"),
         ("cloudkms.", "cloudkms"),
         ("cloudresourcemanager.", "resourcemanager"),
@@ -18,6 +18,8 @@ fn service(url: &Url) -> String {
         ("oauth2.", "login"),
         ("kms.", "kms"),
         ("sts.", "sts"),
+        ("s3.", "s3"),
+        ("cloudtrail.", "cloudtrail"),
         ("iam.", "iam"),
         ("login.", "login"),
         ("graph.", "graph"),

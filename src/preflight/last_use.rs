@@ -44,6 +44,9 @@ pub struct LastUse {
     pub at: Option<String>,
     /// By which operation, as `Decrypt`.
     pub operation: Option<String>,
+    /// The event of that use in CloudTrail, which knows the caller.
+    #[serde(skip)]
+    pub event: Option<String>,
     /// Since when its cloud records uses of this key (RFC 3339).
     pub tracked_since: Option<String>,
     /// How many resources it protects now.
@@ -60,6 +63,7 @@ impl LastUse {
             standing,
             at: None,
             operation: None,
+            event: None,
             tracked_since: None,
             protected_resources: None,
             permission: None,
@@ -75,6 +79,12 @@ impl LastUse {
             tracked_since,
             ..Self::of(Standing::Used)
         }
+    }
+
+    /// The same with the event of the use in CloudTrail.
+    #[must_use]
+    pub fn with_event(self, event: Option<String>) -> Self {
+        Self { event, ..self }
     }
 
     /// No use is recorded. `is_whole_life`: whether every use since the creation of the key would be.

@@ -43,6 +43,11 @@ impl Request {
         if let Some(target) = self.header("x-amz-target").strip_prefix("TrentService.") {
             return format!("KMS {target}");
         }
+        if let Some((service, target)) = self.header("x-amz-target").rsplit_once('.')
+            && service.starts_with("com.amazonaws.cloudtrail.")
+        {
+            return format!("CloudTrail {target}");
+        }
         if self.path == "/"
             && self.method == "POST"
             && let Some(action) = self.form().get("Action")

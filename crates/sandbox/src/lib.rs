@@ -30,6 +30,7 @@ mod sts;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod trail;
 mod trial;
 pub mod unity;
 pub mod world;
@@ -361,7 +362,7 @@ impl Sandbox {
             all.push((format!("AWS_ENDPOINT_URL_{service}"), kms.clone()));
         }
         // The buckets of tables are here, whichever service has the keys.
-        all.push(pair("AWS_ENDPOINT_URL_S3", &self.url()));
+        all.push(pair("AWS_ENDPOINT_URL_CLOUDTRAIL", &self.url()));
         all
     }
 }

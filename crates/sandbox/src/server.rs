@@ -16,7 +16,7 @@ use serde_json::Value as Json;
 use crate::faults::{Effect, meet};
 use crate::http::{Answer, Request, parameters};
 use crate::world::Record;
-use crate::{Shared, account, azure, buckets, control, data, gcp, iam, kms, sts, unity};
+use crate::{Shared, account, azure, buckets, control, data, gcp, iam, kms, sts, trail, unity};
 
 /// The connection breaks here.
 #[derive(Debug)]
@@ -251,6 +251,9 @@ pub async fn answer(shared: &Arc<Shared>, request: &Request, effect: Option<Effe
     let operation = request.operation();
     if let Some(operation) = operation.strip_prefix("KMS ") {
         return kms::answer(shared, request, operation, effect.as_ref());
+    }
+    if operation == "CloudTrail LookupEvents" {
+        return trail::answer(shared, request);
     }
     if let Some(action) = operation.strip_prefix("IAM ") {
         return iam::answer(shared, request, action);

@@ -121,6 +121,9 @@ pub struct AuditArguments {
     /// AWS account, Google Cloud project, Azure tenant or Databricks account that may use keys. Can be repeated.
     #[arg(long, value_name = "ACCOUNT")]
     trusted: Vec<String>,
+    /// Ask CloudTrail who used each key last: AWS, two keys a second for each region.
+    #[arg(long)]
+    who_used: bool,
     /// ARN of a role to assume for the keys of other AWS accounts, with {account} for the account: arn:aws:iam::{account}:role/Audit.
     #[arg(long, value_name = "ARN")]
     assume_role_pattern: Option<RolePattern>,
@@ -267,6 +270,7 @@ fn facts(
         last_use: policy.last_use,
         discovery: policy.discovery,
         unity_catalog: policy.unity_catalog,
+        who_used: arguments.who_used,
         adopt: arguments.adopt.is_some(),
     };
     let is_quiet = arguments.quiet;

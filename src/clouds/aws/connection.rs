@@ -54,6 +54,8 @@ pub struct AwsSettings {
     pub iam_endpoint: Option<String>,
     /// Where S3 is, if not where AWS has it.
     pub s3_endpoint: Option<String>,
+    /// The address of CloudTrail, if it is not that of AWS.
+    pub cloudtrail_endpoint: Option<String>,
     /// Whether the IAM policies of cross-account roles are read.
     pub examine_iam: bool,
     /// Whether the proof asks AWS's policy simulator for a second opinion.

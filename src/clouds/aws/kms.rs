@@ -35,7 +35,8 @@ fn last_use_of(answer: &GetKeyLastUsageOutput) -> LastUse {
             shown(at),
             operation.map(|operation| operation.as_str().to_owned()),
             since.map(shown),
-        ),
+        )
+        .with_event(usage.and_then(|usage| usage.cloud_trail_event_id().map(str::to_owned))),
         (None, Some(since)) if operation.is_none() => {
             let created = answer.key_creation_date();
             LastUse::unused(

@@ -8,6 +8,7 @@ mod iam;
 mod kms;
 mod profile;
 mod s3;
+mod trail;
 
 pub use accounts::{ACCOUNT, Standpoint};
 pub use connection::{AssumeRole, AwsSettings};
@@ -42,6 +43,7 @@ pub struct Aws {
     elsewhere: Elsewhere,
     caller: OnceCell<Caller>,
     s3: OnceLock<Result<Http, AwsError>>,
+    paces: trail::Paces,
 }
 
 impl Aws {
@@ -53,6 +55,7 @@ impl Aws {
             elsewhere: Elsewhere::default(),
             caller: OnceCell::new(),
             s3: OnceLock::new(),
+            paces: trail::Paces::default(),
         }
     }
 

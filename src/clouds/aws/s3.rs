@@ -228,7 +228,7 @@ impl Aws {
         };
         // The path style serves names with dots, too, for which no certificate of S3 is made out.
         let url = format!("{base}/{name}?encryption");
-        let http = self.s3_client()?;
+        let http = self.plain_client()?;
         let mut pause = FIRST_PAUSE;
         let mut attempt = 1;
         loop {
@@ -308,7 +308,8 @@ impl Aws {
         own.or_else(|| in_environment("S3"))
     }
 
-    fn s3_client(&self) -> Result<Http, AwsError> {
+    /// The HTTP client for services without an SDK of theirs.
+    pub(super) fn plain_client(&self) -> Result<Http, AwsError> {
         let made = self.s3.get_or_init(|| {
             let trusted = self.connection.certificates();
             let trusted = match trusted

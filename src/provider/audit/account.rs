@@ -28,6 +28,15 @@ use tfplugin::diagnostics::Diagnostics;
 
 const NO_UNITY_CATALOG: &str = "The policy file turns Unity Catalog off (`unity_catalog = false`): which catalogs have a key, and where tables lie, was not asked.";
 
+/// What a caller would need to be or to have, as what is missing: `be an account admin` is `account admin`.
+fn as_a_right(need: &str) -> &str {
+    let rest = need.strip_prefix("be ").unwrap_or(need);
+    let article = ["an ", "a ", "the "]
+        .iter()
+        .find_map(|article| rest.strip_prefix(article));
+    article.unwrap_or(rest)
+}
+
 /// One line for everything that was not seen of all metastores: what is missing is nearly always the same.
 fn not_seen(part: Part, gaps: Vec<&Gap>, gathered: &mut Gathered) {
     if gaps.is_empty() {
@@ -40,6 +49,7 @@ fn not_seen(part: Part, gaps: Vec<&Gap>, gathered: &mut Gathered) {
     let permissions: BTreeSet<&str> = gaps
         .iter()
         .filter_map(|gap| gap.permission.as_deref())
+        .map(as_a_right)
         .collect();
     let permission: Vec<&str> = permissions.into_iter().collect();
     let facts = &mut gathered.facts;

@@ -11,7 +11,7 @@ use crate::audit::{
     AuditSubject, Loss, LossKind, Owner, Part, SeenKey, SeenOther, SeenVault, SubjectKind, Unread,
     of_binding, of_grants, of_policy,
 };
-use crate::clouds::aws::Standpoint;
+use crate::clouds::aws::{AwsError, Standpoint};
 use crate::clouds::gcp::GcpError;
 use crate::preflight::aws::RoleKnowledge;
 use crate::preflight::azure::{Absence, known_state};
@@ -86,11 +86,45 @@ impl Auditor {
         if order.last_use && is_there {
             seen.last_use = self.client.keys().last_use(key).await;
             unread.extend(last_use_unread(key, &seen.last_use));
+            if let (Key::Aws(arn), true) = (key, order.who_used) {
+                seen.last_used_by = self.last_user(arn, &seen.last_use, &mut unread).await;
+            }
         }
         if let (Key::Aws(arn), false) = (key, unread.is_empty()) {
             self.explain_elsewhere(arn, &mut unread).await;
         }
         (seen, unread)
+    }
+
+    /// Who used a key last, as CloudTrail has it; none where nothing is recorded.
+    async fn last_user(
+        &self,
+        arn: &KeyArn,
+        last: &LastUse,
+        unread: &mut Vec<Unread>,
+    ) -> Option<String> {
+        let event = last.event.as_deref()?;
+        let (why, permission) = match self.client.keys().aws().cloud().caller_of(arn, event).await {
+            Ok(Some(caller)) => return Some(caller),
+            Ok(None) => (
+                format!(
+                    "CloudTrail keeps events for 90 days, and does not have the event {event} of the last use"
+                ),
+                None,
+            ),
+            Err(AwsError::AccessDenied { permission, .. }) => (
+                format!("the identity of the audit is not allowed to call {permission}"),
+                Some(permission.to_owned()),
+            ),
+            Err(error) => (error.to_string(), None),
+        };
+        unread.push(Unread {
+            subject: of_key(&arn.to_string()),
+            part: Part::LastUser,
+            why,
+            permission,
+        });
+        None
     }
 
     /// What KMS shows to the account of the key alone, and how to be there.

@@ -44,6 +44,8 @@ pub struct AuditOrder {
     pub discovery: bool,
     /// Whether metastores are read.
     pub unity_catalog: bool,
+    /// Whether CloudTrail is asked who used each key last.
+    pub who_used: bool,
     /// Whether configuration is to be written for what is there.
     pub adopt: bool,
 }

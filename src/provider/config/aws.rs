@@ -31,6 +31,9 @@ pub struct AwsBlock {
     /// Of the command that reads many accounts, and no attribute: a role in each, with `{account}` in its ARN.
     #[serde(skip)]
     pub role_pattern: Option<String>,
+    /// The same: the address of CloudTrail.
+    #[serde(skip)]
+    pub cloudtrail_endpoint: Option<String>,
 }
 
 /// `aws.assume_role`
@@ -139,6 +142,7 @@ impl AwsBlock {
             token: text(&self.token).map(Into::into),
             ca_bundle: text(&self.ca_bundle).map(Into::into),
             role_pattern: self.role_pattern.clone(),
+            cloudtrail_endpoint: self.cloudtrail_endpoint.clone(),
             ..AwsSettings::default()
         };
         let plain = [

@@ -27,6 +27,10 @@ pub struct Endpoints {
     pub sts: Option<String>,
     /// The endpoint of AWS IAM.
     pub iam: Option<String>,
+    /// Amazon S3.
+    pub s3: Option<String>,
+    /// AWS CloudTrail.
+    pub cloudtrail: Option<String>,
     /// The endpoint of Cloud KMS.
     pub cloudkms: Option<String>,
     /// The endpoint of the Cloud KMS Inventory API, which shows what uses a key.
@@ -98,6 +102,7 @@ impl Connection {
             ("kms", &self.endpoints.kms),
             ("sts", &self.endpoints.sts),
             ("iam", &self.endpoints.iam),
+            ("s3", &self.endpoints.s3),
         ]);
         let of_gcp = given(&[
             ("cloudkms", &self.endpoints.cloudkms),
@@ -132,6 +137,7 @@ impl Connection {
                 ca_bundle: text(&self.ca_bundle),
                 assume_role: role.into(),
                 role_pattern: self.role_pattern.clone(),
+                cloudtrail_endpoint: self.endpoints.cloudtrail.clone(),
                 endpoints: Attr::Known(of_aws),
                 ..AwsBlock::default()
             }),

@@ -151,7 +151,7 @@ const ALL: [&str; 2] = ["--cloud", "aws"];
 
 /// Every request is a read: GET, or a POST that queries or gives out tokens.
 fn only_reads(stage: &Stage, before: usize) {
-    const QUERIES: [&str; 18] = [
+    const QUERIES: [&str; 19] = [
         "S3 GetBucketEncryption",
         "S3 HeadBucket",
         "KMS DescribeKey",
@@ -160,6 +160,7 @@ fn only_reads(stage: &Stage, before: usize) {
         "KMS GetKeyRotationStatus",
         "KMS ListGrants",
         "KMS GetKeyLastUsage",
+        "CloudTrail LookupEvents",
         "STS GetCallerIdentity",
         "IAM GetRole",
         "IAM ListAttachedRolePolicies",
@@ -316,6 +317,40 @@ fn a_right_that_is_taken_away_is_named_and_the_rest_is_read() {
         let all = report["not_read"].as_array().unwrap();
         let is_named = all.iter().any(|one| one["permission"] == "account admin");
         assert!(is_named, "{path}: {report:#}");
+    }
+}
+
+#[test]
+fn cloudtrail_says_who_used_a_key_last() {
+    let (stage, _) = good();
+    let before = stage.sandbox.requests().len();
+    let who = [&OWN[..], &["--who-used"]].concat();
+    let (code, report) = audit(&stage, ONE, &who);
+    assert_eq!(code, 0, "{report:#}");
+    let by = &report["keys"][0]["last_used"]["by"];
+    assert_eq!(by, "Databricks (AWS account 414351767826)");
+    only_reads(&stage, before);
+    // CloudTrail forgets, and refuses.
+    let denied = Effect::aws("AccessDeniedException", "User is not authorized");
+    let nothing = Effect::Status {
+        status: 200,
+        body: json!({ "Events": [] }).to_string(),
+        content_type: None,
+        retry_after: None,
+    };
+    for (effect, permission) in [
+        (denied, json!("cloudtrail:LookupEvents")),
+        (nothing, Json::Null),
+    ] {
+        stage.sandbox.with(|world| {
+            let fault = Fault::new("CloudTrail", effect);
+            world.faults.push(fault);
+        });
+        let (code, report) = audit(&stage, ONE, &who);
+        assert_eq!(code, 3, "{report:#}");
+        let line = &report["not_read"][0];
+        assert_eq!(line["permission"], permission, "{line:#}");
+        assert_eq!(report["keys"][0]["last_used"]["operation"], "Decrypt");
     }
 }
 
