@@ -234,7 +234,13 @@ fn uncovered(report: &AuditReport) -> Headline {
                 if counts.judged == 1 { "was" } else { "were" }
             ),
         ),
-        (0, true) => (Mood::Bad, format!("None of the {judged} itself.")),
+        (0, true) => (
+            Mood::Bad,
+            match counts.judged {
+                1 => "None of the workspace itself.".to_owned(),
+                many => format!("None of the {many} workspaces themselves."),
+            },
+        ),
         (0, false) => (
             Mood::NotKnown,
             "None of those that could be judged.".to_owned(),

@@ -122,6 +122,8 @@ impl ConnectionArguments {
             ("endpoint-kms", &self.endpoint_kms),
             ("endpoint-sts", &self.endpoint_sts),
             ("endpoint-iam", &self.endpoint_iam),
+            ("endpoint-s3", &self.endpoint_s3),
+            ("endpoint-cloudtrail", &self.endpoint_cloudtrail),
             ("endpoint-cloudkms", &self.endpoint_cloudkms),
             ("endpoint-kmsinventory", &self.endpoint_kmsinventory),
             ("endpoint-resourcemanager", &self.endpoint_resourcemanager),

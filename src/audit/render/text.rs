@@ -68,14 +68,17 @@ impl Page {
         let width = self.look.width.max(NARROWEST).saturating_sub(indent);
         for line in printable(text).lines() {
             let own = line.len() - line.trim_start().len();
-            for (at, wrapped) in wrap(line.trim_start(), width.saturating_sub(own))
-                .iter()
-                .enumerate()
-            {
+            let is_item = line.trim_start().starts_with("- ");
+            // What is indented and no item of a list is to be pasted, so that it stays a line.
+            let room = match own > 0 && !is_item {
+                true => usize::MAX,
+                false => width.saturating_sub(own),
+            };
+            for (at, wrapped) in wrap(line.trim_start(), room).iter().enumerate() {
                 // What goes on stands under the text of an item.
                 let hanging = match at {
                     0 => own,
-                    _ if line.trim_start().starts_with("- ") => own + 2,
+                    _ if is_item => own + 2,
                     _ => own,
                 };
                 let _ = writeln!(self.text, "{:indent$}{:hanging$}{wrapped}", "", "");

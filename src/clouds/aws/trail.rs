@@ -1,4 +1,4 @@
-//! AWS CloudTrail: who used a key last, by the event of that use. One signed POST is no reason for an SDK of CloudTrail.
+//! AWS CloudTrail: who used a key last, by the event of that use. One signed POST does not need an SDK of CloudTrail.
 //!
 //! Sources: AWS CloudTrail API reference, LookupEvents (90 days, two requests a second for each account and region); CloudTrail user guide,
 //! "userIdentity element".
@@ -132,7 +132,7 @@ fn understood(status: u16, answer: &str) -> AwsError {
 }
 
 impl Aws {
-    /// Who made the call of an event at a key; none where CloudTrail does not have the event any more.
+    /// Who made the call of an event at a key; none where CloudTrail no longer has the event.
     ///
     /// # Errors
     /// When CloudTrail refuses or cannot be reached.
