@@ -78,6 +78,8 @@ rules! {
         "`databricks_mws_workspaces` changes the keys. That resource does not prove that Databricks can use them, and it does not detect a revert.";
     KeysSetTwice "keys-set-twice" "Two resources set the keys of a workspace"
         "`databricks_mws_workspaces` and `dbxcmk_workspace_binding` set the keys of one workspace, and each undoes the change of the other.";
+    LakebaseBeforeKey "lakebase-before-key" "A Lakebase project may be created before the workspace has its key"
+        "A Lakebase project has the managed services key of its workspace only if it is created after the attach, and never gets it later.";
     ManagedDisksKeyAttached "managed-disks-key-attached" "A workspace gets a key for managed disks"
         "The key can be replaced later, but it cannot be removed.";
     ManagedDisksKeyRotated "managed-disks-key-rotated" "The key for managed disks of a workspace is rotated"
@@ -108,6 +110,12 @@ rules! {
         "Only on Azure: the storage account of the workspace is encrypted with a key that Microsoft manages from then on.";
     StorageKeyRotated "storage-key-rotated" "The key of the storage account of a workspace is rotated"
         "Only on Azure: the storage account needs the former key until it uses the new one, at least 24 hours.";
+    TablesKeyLost "tables-key-lost" "Tables lose their own key"
+        "A catalog, an external location, a bucket or a storage account no longer has a key of yours. A note if the plan does not show that tables lie there.";
+    TablesKeyReplaced "tables-key-replaced" "Tables get another key"
+        "What was written before still needs the former key. A note if the plan does not show that tables lie there.";
+    TablesKeySet "tables-key-set" "Tables get an own key"
+        "Those who read and write the tables need the key from then on, and what was written before keeps its encryption.";
     UnknownAttribute "unknown-attribute" "The configuration has an attribute that does not exist"
         "Terraform ignores unknown names inside a nested attribute, so the default applies.";
     WorkspaceReplaced "workspace-replaced" "A workspace is deleted or replaced"

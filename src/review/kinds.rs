@@ -340,6 +340,53 @@ pub const KINDS: &[ResourceKind] = &[
         nested: &[],
     },
     ResourceKind {
+        name: "databricks_catalog",
+        attributes: &[
+            ("name", Shape::Text),
+            ("storage_root", Shape::Text),
+            ("managed_encryption_settings", Shape::Block),
+        ],
+        nested: &[],
+    },
+    ResourceKind {
+        name: "databricks_external_location",
+        attributes: &[
+            ("name", Shape::Text),
+            ("url", Shape::Text),
+            ("encryption_details", Shape::Block),
+        ],
+        nested: &[],
+    },
+    ResourceKind {
+        name: "databricks_storage_credential",
+        attributes: &[("name", Shape::Text), ("aws_iam_role", Shape::Block)],
+        nested: &[],
+    },
+    ResourceKind {
+        name: "databricks_postgres_project",
+        attributes: &[],
+        nested: &[],
+    },
+    ResourceKind {
+        name: "aws_s3_bucket_server_side_encryption_configuration",
+        attributes: &[("bucket", Shape::Text), ("rule", Shape::Objects)],
+        nested: &[],
+    },
+    ResourceKind {
+        name: "google_storage_bucket",
+        attributes: &[("name", Shape::Text), ("encryption", Shape::Objects)],
+        nested: &[],
+    },
+    ResourceKind {
+        name: "azurerm_storage_account_customer_managed_key",
+        attributes: &[
+            ("storage_account_id", Shape::Text),
+            ("key_vault_key_id", Shape::Text),
+            ("key_name", Shape::Text),
+        ],
+        nested: &[],
+    },
+    ResourceKind {
         name: "databricks_mws_credentials",
         attributes: &[("role_arn", Shape::Text)],
         nested: &[],

@@ -21,6 +21,8 @@ pub enum Shape {
     Object,
     /// A list of objects, which is how blocks are written.
     Objects,
+    /// One object, as a block or as an attribute: which of both depends on the version of its provider.
+    Block,
 }
 
 impl Shape {
@@ -42,7 +44,8 @@ impl Shape {
             (Self::Flag, Json::Bool(_)) => true,
             (Self::Flag, Json::String(_)) => is_masked,
             (Self::Object, Json::Object(_)) => true,
-            (Self::Objects, Json::Array(all)) => all.iter().all(Json::is_object),
+            (Self::Objects | Self::Block, Json::Array(all)) => all.iter().all(Json::is_object),
+            (Self::Block, Json::Object(_)) => true,
             _ => false,
         }
     }
@@ -55,6 +58,7 @@ impl Shape {
             Self::Flag => "true or false",
             Self::Object => "an object",
             Self::Objects => "a list of objects",
+            Self::Block => "a block",
         }
     }
 }

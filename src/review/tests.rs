@@ -1751,3 +1751,259 @@ fn every_report_is_what_its_schema_says() {
         }
     }
 }
+
+/// Each row: a resource of tables before and after, whether an external location of the plan lies there, and what a review finds.
+#[test]
+fn what_becomes_of_the_own_key_of_tables_is_found() {
+    let settings = |key: &str| json!({ "name": "main", "managed_encryption_settings": [{ "customer_managed_key_id": key }] });
+    let attribute = json!({ "name": "main", "managed_encryption_settings": { "azure_key_vault_key_id": "https://v.vault.azure.net/keys/k" } });
+    let s3 = |key: Option<&str>| json!({ "bucket": "acme-tables", "rule": [{ "apply_server_side_encryption_by_default": [{ "sse_algorithm": "aws:kms", "kms_master_key_id": key }] }] });
+    let google = |key: Option<&str>| json!({ "name": "acme-tables", "encryption": key.map(|key| vec![json!({ "default_kms_key_name": key })]).unwrap_or_default() });
+    let account = json!({ "storage_account_id": "/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/acmetables", "key_vault_key_id": "https://v.vault.azure.net/keys/k" });
+    let location = |key: Option<&str>| json!({ "name": "l", "url": "s3://acme-tables/", "encryption_details": [{ "sse_encryption_details": [{ "algorithm": "AWS_SSE_KMS", "aws_kms_key_arn": key }] }] });
+    let (lost, set, other) = ("tables-key-lost", "tables-key-set", "tables-key-replaced");
+    let bucket = "aws_s3_bucket_server_side_encryption_configuration.x";
+    let cmk = "azurerm_storage_account_customer_managed_key.x";
+    let plain = json!({ "name": "main" });
+    type Row<'a> = (
+        &'a str,
+        &'a [&'a str],
+        Json,
+        Json,
+        bool,
+        Vec<(&'a str, &'a str)>,
+    );
+    let rows: [Row<'_>; 17] = [
+        (
+            "databricks_catalog.x",
+            &["update"],
+            settings("a"),
+            plain.clone(),
+            false,
+            vec![(lost, "warning")],
+        ),
+        (
+            "databricks_catalog.x",
+            &["update"],
+            settings("a"),
+            settings("b"),
+            false,
+            vec![(other, "warning")],
+        ),
+        (
+            "databricks_catalog.x",
+            &["create"],
+            Json::Null,
+            attribute,
+            false,
+            vec![(set, "note")],
+        ),
+        (
+            "databricks_catalog.x",
+            &["create"],
+            Json::Null,
+            plain,
+            false,
+            vec![],
+        ),
+        (
+            "databricks_catalog.x",
+            &["delete"],
+            settings("a"),
+            Json::Null,
+            false,
+            vec![],
+        ),
+        (
+            bucket,
+            &["update"],
+            s3(Some("k")),
+            s3(None),
+            true,
+            vec![(lost, "warning")],
+        ),
+        (
+            bucket,
+            &["update"],
+            s3(Some("k")),
+            s3(Some("alias/aws/s3")),
+            true,
+            vec![(lost, "warning")],
+        ),
+        (
+            bucket,
+            &["update"],
+            s3(Some("k")),
+            s3(None),
+            false,
+            vec![(lost, "note")],
+        ),
+        (
+            bucket,
+            &["delete"],
+            s3(Some("k")),
+            Json::Null,
+            true,
+            vec![(lost, "warning")],
+        ),
+        (
+            bucket,
+            &["create"],
+            Json::Null,
+            s3(Some("k")),
+            true,
+            vec![(set, "note")],
+        ),
+        (
+            bucket,
+            &["update"],
+            s3(Some("k")),
+            s3(Some("l")),
+            true,
+            vec![(other, "warning")],
+        ),
+        (
+            "google_storage_bucket.x",
+            &["update"],
+            google(Some("k")),
+            google(None),
+            true,
+            vec![(lost, "warning")],
+        ),
+        (
+            "google_storage_bucket.x",
+            &["delete"],
+            google(Some("k")),
+            Json::Null,
+            true,
+            vec![],
+        ),
+        (
+            cmk,
+            &["delete"],
+            account.clone(),
+            Json::Null,
+            true,
+            vec![(lost, "warning")],
+        ),
+        (
+            cmk,
+            &["create"],
+            Json::Null,
+            account,
+            false,
+            vec![(set, "note")],
+        ),
+        (
+            "databricks_external_location.x",
+            &["update"],
+            location(Some("k")),
+            location(None),
+            false,
+            vec![(lost, "warning")],
+        ),
+        (
+            "databricks_catalog.x",
+            &["update"],
+            json!({ "managed_encryption_settings": "k" }),
+            json!({}),
+            false,
+            vec![("resource-unreadable", "error")],
+        ),
+    ];
+    for (address, actions, before, after, has_location, expected) in rows {
+        let mut all = vec![change(address, actions, before.clone(), after)];
+        if has_location {
+            let urls = [
+                "s3://acme-tables/a",
+                "gs://acme-tables",
+                "abfss://t@acmetables.dfs.core.windows.net/",
+            ];
+            all.extend(urls.iter().enumerate().map(|(number, url)| {
+                quiet(
+                    &format!("databricks_external_location.l{number}"),
+                    &json!({ "name": "l", "url": url }),
+                )
+            }));
+        }
+        assert_eq!(
+            found(&reviewed(all)),
+            expected,
+            "{address} {actions:?} {before}"
+        );
+    }
+}
+
+/// A key configuration that goes while a catalog of the plan has it, a role that no key policy names, a workspace that is created with its storage
+/// key, and a Lakebase project beside the attach of its key.
+#[test]
+fn what_else_concerns_tables_and_lakebase_is_found() {
+    let catalog = json!({ "name": "main", "managed_encryption_settings": [{ "customer_managed_key_id": ID }] });
+    let gone = change(
+        "databricks_mws_customer_managed_keys.x",
+        &["delete"],
+        json!({ "customer_managed_key_id": ID, "use_cases": ["MANAGED_SERVICES"] }),
+        Json::Null,
+    );
+    let report = reviewed(vec![gone.clone(), quiet("databricks_catalog.x", &catalog)]);
+    assert!(found(&report).contains(&("key-configuration-deleted", "error")));
+    assert!(text(&report).contains("databricks_catalog.x"));
+    let freed = change(
+        "databricks_catalog.x",
+        &["update"],
+        catalog,
+        json!({ "name": "main" }),
+    );
+    let report = reviewed(vec![gone, freed]);
+    assert!(!found(&report).contains(&("key-configuration-deleted", "error")));
+
+    let role = |name: &str| format!("arn:aws:iam::123456789012:role/{name}");
+    let credential =
+        |name: &str| json!({ "name": "tables", "aws_iam_role": [{ "role_arn": role(name) }] });
+    let moved = change(
+        "databricks_storage_credential.x",
+        &["update"],
+        credential("a"),
+        credential("b"),
+    );
+    let policy = |names: &[&str]| {
+        let roles: Vec<String> = names.iter().map(|name| role(name)).collect();
+        let own = json!({ "use_cases": ["UNITY_CATALOG"], "aws": { "key_arn": key(&Cloud::Aws, 1), "storage_credential_role_arns": roles } });
+        quiet("dbxcmk_key_policy.x", &own)
+    };
+    let expected = [("cross-account-role-changed", "warning")];
+    assert_eq!(
+        found(&reviewed(vec![moved.clone(), policy(&["a"])])),
+        expected
+    );
+    assert_eq!(
+        found(&reviewed(vec![moved.clone(), policy(&["a", "b"])])),
+        []
+    );
+    assert_eq!(found(&reviewed(vec![moved])), []);
+
+    let created = json!({ "workspace_name": "prod", "storage_customer_managed_key_id": ID });
+    let created = change(
+        "databricks_mws_workspaces.x",
+        &["create"],
+        Json::Null,
+        created,
+    );
+    assert!(found(&reviewed(vec![created])).contains(&("storage-key-attached", "irreversible")));
+
+    let project = change(
+        "databricks_postgres_project.x",
+        &["create"],
+        Json::Null,
+        json!({}),
+    );
+    let bound = change(
+        "dbxcmk_workspace_binding.x",
+        &["create"],
+        Json::Null,
+        json!({ "workspace_id": "1", "managed_services_key_configuration_id": ID }),
+    );
+    let report = reviewed(vec![project.clone(), bound]);
+    assert!(found(&report).contains(&("lakebase-before-key", "warning")));
+    assert_eq!(found(&reviewed(vec![project])), []);
+}

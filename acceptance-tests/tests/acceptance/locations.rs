@@ -415,8 +415,7 @@ fn a_role_without_the_key_of_its_bucket_is_found_at_plan() {
     let stage = Stage::new(Over::Sandbox);
     let key = stage.kms.create_key(&json!({}));
     bucket(&stage, "aws", "acme-tables", &json!({ "kms_key": key }));
-    let roles = "distinct([for one in data.dbxcmk_storage_encryption.all.locations : one.storage_credential_role_arn if one.key == \"KEY\" && one.storage_credential_role_arn != null])"
-        .replace("KEY", &key);
+    let roles = "distinct([for one in data.dbxcmk_storage_encryption.all.locations : one.storage_credential_role_arn if one.credential == \"tables\"])";
     let proof = format!(
         "{SOURCE}\ndata \"dbxcmk_key_readiness\" \"tables\" {{\n  use_cases = [\"UNITY_CATALOG\"]\n  aws = {{\n    key_arn = \"{key}\"\n    \
          storage_credential_role_arns = {roles}\n  }}\n}}\n"
@@ -437,6 +436,18 @@ fn a_role_without_the_key_of_its_bucket_is_found_at_plan() {
     stage.configure(&format!("{proof}{policy}"));
     let (ready, findings) = readiness(&stage);
     assert!(ready, "{findings:#?}");
+    still_needed(&stage, "aws", "acme-tables", "role/acme-tables");
+}
+
+/// As long as tables lie under the key, the provider does not take it from those who read them.
+fn still_needed(stage: &Stage, cloud: &str, name: &str, who: &str) {
+    let refused = stage.workdir.refused_destroy();
+    let error = refused.error("Tables need this access to the key");
+    for word in [who, "external location tables"] {
+        assert!(error.detail.contains(word), "{word}: {}", error.detail);
+    }
+    bucket(stage, cloud, name, &json!({ "kms_key": null }));
+    stage.workdir.destroy();
 }
 
 /// Google Cloud: the Cloud Storage service agent of the bucket's project lacks its key.
@@ -478,6 +489,7 @@ fn a_service_agent_without_the_key_of_its_bucket_is_found_at_plan() {
     let state = stage.workdir.state("data.dbxcmk_key_readiness.tables");
     assert_eq!(state["requirements"][0]["use_case"], "UNITY_CATALOG");
     stage.workdir.empty_plan();
+    still_needed(&stage, "gcp", "acme-tables", "gs-project-accounts");
     // What belongs together is said together.
     let alone = proof.replace("[\"UNITY_CATALOG\"]", "[\"STORAGE\"]");
     stage.configure(&alone);
@@ -530,6 +542,6 @@ fn a_storage_account_without_its_key_is_found_at_plan() {
     let (ready, findings) = readiness(&stage);
     assert!(ready, "{findings:#?}");
     stage.workdir.empty_plan();
-    stage.workdir.destroy();
+    still_needed(&stage, "azure", "acmetables", principal);
     assert!(!stage.can_use(OWN_VAULT, principal));
 }

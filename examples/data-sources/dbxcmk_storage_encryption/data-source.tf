@@ -14,7 +14,7 @@ check "tables_are_under_an_own_key" {
   }
 }
 
-# AWS: the roles that read and write tables in buckets under a key need that key.
+# AWS: the role of a storage credential needs the key of the buckets that it reads and writes.
 resource "aws_kms_key" "tables" {}
 
 data "dbxcmk_key_readiness" "tables" {
@@ -23,7 +23,7 @@ data "dbxcmk_key_readiness" "tables" {
     key_arn = aws_kms_key.tables.arn
     storage_credential_role_arns = distinct([
       for one in data.dbxcmk_storage_encryption.tables.locations : one.storage_credential_role_arn
-      if one.key == aws_kms_key.tables.arn && one.storage_credential_role_arn != null
+      if one.credential == "tables"
     ])
   }
 }

@@ -18,6 +18,27 @@ const LAYERS: &str = "```text
 ```
 ";
 
+/// Tables in storage of the customer's. Sources: Amazon S3 User Guide, "Changing encryption of existing objects"; Cloud Storage documentation,
+/// "Customer-managed encryption keys"; Azure Storage documentation, "Customer-managed keys".
+const TABLES: &str = "
+## Tables of Unity Catalog
+
+The keys of a workspace do not cover tables in buckets or storage accounts of yours. The data source \
+[`dbxcmk_storage_encryption`](../data-sources/storage_encryption.md) lists where tables lie, and by whose key they are encrypted. To get tables \
+under a key of your own:
+
+1. Let those who read and write the tables use the key, with a [`dbxcmk_key_policy`](../resources/key_policy.md) whose `use_cases` have \
+`UNITY_CATALOG`. Without it, jobs fail when they run, and not when you set the key.
+2. Set the key on the bucket or the storage account.
+3. Get the data from before under it.
+
+| Cloud | Who uses the key | Where you set it | Data from before |
+|---|---|---|---|
+| AWS | the role of the storage credential (`aws.storage_credential_role_arns`) | default encryption of the bucket (SSE-KMS), or `encryption_details` of the external location | copy in place: copy each object onto itself |
+| Google Cloud | the Cloud Storage service agent of the project of the bucket (`gcp.bucket_project_numbers`) | default key of the bucket | copy in place: rewrite each object |
+| Azure | the identity of the storage account (`azure.storage_account_principal_ids`) | key of the storage account | at once: the account wraps its data keys with the key |
+";
+
 const CLOUDS: [Cloud; 3] = [Cloud::Aws, Cloud::Gcp, Cloud::Azure];
 
 /// Writes the page "What is encrypted, and what is not".
@@ -61,6 +82,7 @@ pub(super) fn page() -> String {
             );
         }
     }
+    page.push_str(TABLES);
     before_the_key(&mut page);
     what_can_change(&mut page);
     page.push_str(

@@ -58,6 +58,27 @@ pub struct Location {
     pub protection: Protection,
 }
 
+impl Location {
+    /// As a line of a list.
+    pub fn in_words(&self) -> String {
+        let what = match self.kind {
+            LocationKind::WorkspaceBucket => "workspace bucket",
+            LocationKind::MetastoreRoot => "root of the metastore",
+            LocationKind::Catalog => "catalog",
+            LocationKind::ExternalLocation => "external location",
+        };
+        let at = self.url.as_deref().map(|url| format!(" ({url})"));
+        format!("{what} {}{}", self.name, at.unwrap_or_default())
+    }
+
+    /// Its own key, if it is known to have one that this version can read.
+    fn own_key(&self) -> Option<Key> {
+        let key = self.protection.key.as_deref()?;
+        let is_own = self.protection.by == EncryptedBy::OwnKey;
+        is_own.then(|| key.parse().ok())?
+    }
+}
+
 /// The places where tables lie, as far as they were seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Locations {
@@ -79,6 +100,22 @@ impl Locations {
         let is_of_store =
             |gap: &&Gap| gap.what.starts_with(ENCRYPTION) || gap.what.starts_with(WHOSE_KEY);
         self.gaps.iter().filter(move |gap| !is_of_store(gap))
+    }
+}
+
+impl Locations {
+    /// The places that are known to lie under a key.
+    pub fn under<'a>(&'a self, key: &'a Key) -> impl Iterator<Item = &'a Location> {
+        let is_it = |one: &&Location| one.own_key().is_some_and(|own| is_same_key(&own, key));
+        self.all.iter().filter(is_it)
+    }
+}
+
+/// Whether both are the same key; a version of a vault's key is that key.
+fn is_same_key(one: &Key, other: &Key) -> bool {
+    match (one, other) {
+        (Key::Azure(one), Key::Azure(other)) => one.is_same_key(other),
+        (one, other) => one == other,
     }
 }
 

@@ -10,6 +10,7 @@ mod not_examined;
 mod ours;
 mod provider;
 mod revoked;
+mod tables;
 
 use crate::review::catalog::Rule;
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,6 +49,7 @@ pub fn apply(plan: &Plan, links: &Links) -> Report {
         databricks::look(&mut gathered, change);
         google::look(&mut gathered, change);
         azure::look(&mut gathered, change);
+        tables::look(&mut gathered, change);
     }
     ours::invocations(&mut gathered);
     aws::overwritten(&mut gathered);

@@ -6,6 +6,7 @@ mod catalogs;
 mod gcp;
 mod in_use;
 mod leaving;
+mod tables;
 
 pub use azure::KeyPolicyAzure;
 pub use gcp::KeyPolicyGcp;

@@ -9,6 +9,7 @@ use crate::provider::resources::key_policy::in_use::{
     UNKNOWN_USERS, User as UserOfKey, refuse_after_rotation, users_of as all_users_of,
 };
 use crate::provider::resources::key_policy::leaving::{FORGET, agreed};
+use crate::provider::resources::key_policy::tables::{self, Losing};
 use crate::requirements::aws::{PermissionChange, Usage, User, effects};
 use crate::vocabulary::aws::KeyArn;
 use crate::vocabulary::{AttachedKey, KeyState, UseCase};
@@ -111,6 +112,7 @@ pub(super) async fn refuse_removal_in_use(
     if removal.lost.is_empty() {
         return Ok(());
     }
+    refuse_to_take_tables(cx, key, removal).await?;
     match refusal(cx, key, removal).await {
         Err(refused) if removal.is_agreed => {
             agreed(cx, &key.clone().into(), refused);
@@ -118,6 +120,34 @@ pub(super) async fn refuse_removal_in_use(
         }
         outcome => outcome,
     }
+}
+
+/// Refuses to take the key from roles of storage credentials with which tables under it are read and written.
+async fn refuse_to_take_tables(
+    cx: &Context<Client>,
+    key: &KeyArn,
+    removal: &Removal<'_>,
+) -> Result<(), Diagnostics> {
+    let mut roles: Vec<String> = Vec::new();
+    for change in removal.lost {
+        if let User::StorageCredential(role) = &change.user
+            && !roles.contains(&role.to_string())
+        {
+            roles.push(role.to_string());
+        }
+    }
+    let losing = Losing {
+        key: &key.clone().into(),
+        what: removal.what,
+        lost: roles.iter().map(|role| format!("  - {role}")).collect(),
+        stage: removal.stage,
+        is_agreed: removal.is_agreed,
+    };
+    tables::refuse(cx, losing, |place| {
+        let identity = place.identity.as_ref();
+        identity.is_some_and(|own| roles.iter().any(|role| role == own.name()))
+    })
+    .await
 }
 
 async fn refusal(

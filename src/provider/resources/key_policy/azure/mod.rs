@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use self::in_use::{Removal, in_words, refuse_removal, users};
 use self::own::{Shown, added, adopt, owned};
+use super::tables::{self, Losing};
 use super::{KeyPolicyModel, leaving, with_former};
 use crate::clouds::azure::{ArmWorkspace, AzureError};
 use crate::preflight::azure::{
@@ -25,6 +26,7 @@ use crate::preflight::{Fact, Finding, Stage};
 use crate::provider::client::{Client, not_read};
 use crate::provider::diagnose::{self, Unavailable, as_warning, later, split};
 use crate::provider::keys::{Scope, Wanted};
+use crate::provider::locations::Location;
 use crate::provider::resources::workspace_binding::same;
 use crate::provider::resources::{
     all_known, check_tables, known_set, names_something, workspace_cases,
@@ -382,7 +384,35 @@ async fn refuse_lost(
         is_agreed,
         is_left: false,
     };
+    let prior = change.prior.as_ref().and_then(|prior| prior.azure.known());
+    refuse_to_take_tables(cx, prior.unwrap_or(azure), key, &removal).await?;
     refuse_removal(cx, key, &removal).await
+}
+
+/// Refuses to take the key from storage accounts whose tables lie under it. `state`: the key policy that gave them the key.
+async fn refuse_to_take_tables(
+    cx: &Context<Client>,
+    state: &KeyPolicyAzure,
+    key: &VaultKeyId,
+    removal: &Removal<'_>,
+) -> Result<(), Diagnostics> {
+    let all = state.of_tables().unwrap_or_default().into_iter();
+    let lost: Vec<PrincipalId> = all
+        .map(|one| one.principal)
+        .filter(|own| removal.lost.contains(own))
+        .collect();
+    let losing = Losing {
+        key: &key_name(key),
+        what: removal.what,
+        lost: lost.iter().map(|own| format!("  - {own}")).collect(),
+        stage: removal.stage,
+        is_agreed: removal.is_agreed,
+    };
+    let is_of = |place: &Location| {
+        let own = place.principal.as_ref();
+        own.is_some_and(|own| lost.contains(own))
+    };
+    tables::refuse(cx, losing, is_of).await
 }
 
 /// What stands against the access. What the workspace uses is judged, each version of it, and not what is newest.
@@ -658,6 +688,9 @@ pub(super) async fn plan_leaving(
         is_agreed,
         is_left: shares.is_applying(),
     };
+    if !removal.is_left {
+        refuse_to_take_tables(cx, azure, key, &removal).await?;
+    }
     match refuse_removal(cx, key, &removal).await {
         // The replacement of this object is there already, and nothing could ever remove the object if this failed.
         Err(refused) if shares.is_applying() => {

@@ -13,6 +13,7 @@ use self::write::{Write, bindings, write};
 use super::catalogs;
 use super::in_use::{User, refuse_after_rotation, users_of};
 use super::leaving::{self, FORGET};
+use super::tables::{self, Losing};
 use super::{DESTROYING, KeyPolicyModel, with_former};
 use crate::clouds::gcp::GcpError;
 use crate::preflight::Stage;
@@ -23,6 +24,7 @@ use crate::preflight::gcp::{
 use crate::provider::client::{Client, not_read};
 use crate::provider::diagnose::{self, as_warning, later, split};
 use crate::provider::keys::{Scope, Wanted};
+use crate::provider::locations::Location;
 use crate::provider::resources::{
     all_known, check_tables, known_set, names_something, remembered, timeout, workspace_cases,
 };
@@ -300,7 +302,36 @@ async fn refuse_lost(
         is_agreed,
         is_left: false,
     };
+    refuse_to_take_tables(cx, prior, key, &removal).await?;
     refuse_removal(cx, key, &removal).await
+}
+
+/// Refuses to take the key from the service agents of buckets whose tables lie under it. `state`: the key policy that gave them the key.
+async fn refuse_to_take_tables(
+    cx: &Context<Client>,
+    state: &KeyPolicyGcp,
+    key: &CryptoKeyName,
+    removal: &Removal<'_>,
+) -> Result<(), Diagnostics> {
+    let projects = all_known(&state.bucket_project_numbers).unwrap_or_default();
+    let is_lost = |number: &ProjectNumber| {
+        let agent = ServiceAccount::storage_agent(number);
+        removal.lost.contains(&agent.member())
+    };
+    let projects: Vec<ProjectNumber> = projects.into_iter().filter(is_lost).collect();
+    let agents = projects.iter().map(ServiceAccount::storage_agent);
+    let losing = Losing {
+        key: &key.clone().into(),
+        what: removal.what,
+        lost: agents.map(|agent| format!("  - {agent}")).collect(),
+        stage: removal.stage,
+        is_agreed: removal.is_agreed,
+    };
+    let is_of = |place: &Location| {
+        let own = place.project.as_ref();
+        own.is_some_and(|own| projects.contains(own))
+    };
+    tables::refuse(cx, losing, is_of).await
 }
 
 async fn plan_members(
@@ -779,6 +810,9 @@ pub(super) async fn plan_leaving(
         is_agreed,
         is_left: shares.is_applying(),
     };
+    if !removal.is_left {
+        refuse_to_take_tables(cx, gcp, key, &removal).await?;
+    }
     match refuse_removal(cx, key, &removal).await {
         // The replacement of this object is there already, and nothing could ever remove the object if this failed.
         Err(refused) if shares.is_applying() => {
