@@ -12,10 +12,12 @@ pub mod gcp;
 mod last_use;
 mod remedy;
 pub mod storage;
+mod summary;
 
 pub use catalog::{Id, SeverityRule, Silenced, Suppression};
 pub use last_use::{LastUse, Standing};
 pub use remedy::{Hint, Remedy};
+pub use summary::proof;
 
 use serde::Serialize;
 

@@ -102,6 +102,15 @@ pub struct ProofLine {
     pub lines: Vec<String>,
 }
 
+/// What the provider proves before it applies a change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ProvenLine {
+    /// The resource that rests on it.
+    pub address: String,
+    /// What is proven, by what, and what is not examined, as the plan shows it.
+    pub lines: Vec<String>,
+}
+
 /// A finding that the user has accepted, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Accepted {
@@ -152,6 +161,8 @@ pub struct Report {
     pub permissions: Vec<PermissionLine>,
     /// What grants what, once the plan is applied.
     pub proofs: Vec<ProofLine>,
+    /// What the provider proves before it applies the plan, as the attribute `proof` of its resources says it.
+    pub proven: Vec<ProvenLine>,
     /// What a review cannot see, where it says something about keys.
     pub not_examined: Vec<String>,
     /// What to know, the gravest first.
@@ -195,6 +206,10 @@ impl Report {
         }
         for line in &mut self.proofs {
             name(&mut line.key);
+            name(&mut line.address);
+            line.lines.iter_mut().for_each(name);
+        }
+        for line in &mut self.proven {
             name(&mut line.address);
             line.lines.iter_mut().for_each(name);
         }

@@ -91,6 +91,27 @@ impl Stops {
         }
     }
 
+    /// Whether errors stop it.
+    pub fn enforces(&self) -> bool {
+        self.enforces
+    }
+
+    /// What of the proof does not stop the run, as a line for the reviewer of a plan; `None` where all of it does.
+    pub fn exceptions(&self) -> Option<String> {
+        let mut ignored: Vec<&str> = self.ignored.iter().map(|id| id.name()).collect();
+        ignored.sort_unstable();
+        ignored.dedup();
+        match (self.enforces, ignored.is_empty()) {
+            (true, true) => None,
+            (true, false) => Some(format!("Ignored: {}", ignored.join(", "))),
+            (false, true) => Some("Enforced: no (`preflight = \"warn\"`)".to_owned()),
+            (false, false) => Some(format!(
+                "Enforced: no (`preflight = \"warn\"`); ignored: {}",
+                ignored.join(", ")
+            )),
+        }
+    }
+
     /// Whether this one does.
     pub fn at(&self, finding: &Finding) -> bool {
         let is_error = finding.severity == preflight::Severity::Error;

@@ -13,13 +13,16 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
+use crate::preflight::proof;
 use crate::provider::client::Client;
 use crate::provider::deadline::Deadline;
-use crate::vocabulary::{Cloud, KeyUse, UseCase};
+use crate::provider::diagnose::IgnoreFindings;
+use crate::vocabulary::{Cloud, Key, KeyUse, UseCase};
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
 use tfplugin::diagnostics::Diagnostic;
 use tfplugin::duration::GoDuration;
+use tfplugin::schema::Attribute;
 
 /// The `timeouts` object: each operation that the resource lists, by name.
 pub type Timeouts = Attr<BTreeMap<String, Attr<GoDuration>>>;
@@ -146,4 +149,22 @@ fn owner(cx: &Context<Client>, is_new: bool) -> String {
     let owner = left.filter(|_| is_new).unwrap_or_else(doors::uuid);
     cx.set_private(OWNER, &owner);
     owner
+}
+/// The attribute `proof`.
+fn proof_attribute() -> Attribute {
+    Attribute::string("proof").computed().stable().describe(
+        "What the provider proves before it acts, by which reads, and what it does not examine: a few lines for the reviewer of a plan. They change \
+         only with the keys and use cases; an imported object has none.",
+    )
+}
+
+/// What is proven of keys, each for its use cases, and what of it does not stop the run.
+fn proof_of(client: &Client, keys: &[(Key, Vec<UseCase>)], ignored: &IgnoreFindings) -> String {
+    let each = keys.iter().map(|(key, cases)| proof(key, cases));
+    let mut lines = each.collect::<Vec<_>>().join("\n\n");
+    if let Some(exceptions) = client.stops(ignored).exceptions() {
+        lines.push('\n');
+        lines.push_str(&exceptions);
+    }
+    lines
 }

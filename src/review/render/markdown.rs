@@ -103,6 +103,7 @@ fn with(report: &Report, most: usize, draws: bool) -> String {
     of(&mut out, "Good to know", Level::Note, false);
     keys(&mut out, report, most);
     proofs(&mut out, report, most);
+    proven(&mut out, report, most);
     if !report.not_examined.is_empty() {
         out.push_str("\n<details><summary>What this review does not examine</summary>\n\n");
         for line in &report.not_examined {
@@ -199,6 +200,18 @@ fn proofs(out: &mut String, report: &Report, most: usize) {
             let _ = writeln!(out, "- {}, by {}", code(&line.key), code(&line.address));
             for granted in &line.lines {
                 let _ = writeln!(out, "  - {}", plain(granted));
+            }
+        }
+    });
+}
+
+fn proven(out: &mut String, report: &Report, most: usize) {
+    let title = "What the provider proves before it acts";
+    closed(out, title, report.proven.len(), most, |out| {
+        for one in report.proven.iter().take(most) {
+            let _ = writeln!(out, "- {}", code(&one.address));
+            for line in one.lines.iter().filter(|line| !line.is_empty()) {
+                let _ = writeln!(out, "  - {}", plain(line));
             }
         }
     });

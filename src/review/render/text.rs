@@ -10,6 +10,17 @@ pub fn text(report: &Report) -> String {
     workspaces(&mut out, report);
     keys(&mut out, report);
     permissions(&mut out, report);
+    heading(
+        &mut out,
+        "What the provider proves before it acts",
+        &report.proven,
+    );
+    for one in &report.proven {
+        let _ = writeln!(out, "  {}", one.address);
+        for line in &one.lines {
+            let _ = writeln!(out, "    {line}");
+        }
+    }
     findings(&mut out, report);
     if !report.not_examined.is_empty() {
         let _ = writeln!(

@@ -19,7 +19,7 @@ use self::gathered::{Gathered, Said};
 use super::kinds;
 use super::links::{Fate, LinkedWorkspace, Links, Step};
 use super::plan::{Plan, ResourceChange, at};
-use super::report::{Edge, KeyLine, Level, Node, Report, ReviewFinding, WorkspaceLine};
+use super::report::{Edge, KeyLine, Level, Node, ProvenLine, Report, ReviewFinding, WorkspaceLine};
 use crate::requirements::transition;
 use crate::vocabulary::{Cloud, UseCase};
 use serde_json::Value as Json;
@@ -71,6 +71,7 @@ pub fn apply(plan: &Plan, links: &Links) -> Report {
     });
     let mut report = Report {
         version: VERSION,
+        proven: proven(plan),
         workspaces,
         keys,
         permissions,
@@ -83,6 +84,23 @@ pub fn apply(plan: &Plan, links: &Links) -> Report {
     (report.nodes, report.edges) = diagram(plan, links);
     report.verdict = report.in_one_line();
     report
+}
+
+/// What the provider proves before it applies the plan: the attribute `proof`, where it is new.
+fn proven(plan: &Plan) -> Vec<ProvenLine> {
+    let ours = ["dbxcmk_key_configuration", "dbxcmk_workspace_binding"];
+    let changes = plan.changes.iter();
+    let changes = changes.filter(|change| ours.contains(&change.kind.as_str()));
+    changes
+        .filter_map(|change| {
+            let after = change.after("proof")?;
+            let is_new = change.before("proof").as_ref() != Some(&after);
+            is_new.then(|| ProvenLine {
+                address: change.address.clone(),
+                lines: after.lines().map(str::to_owned).collect(),
+            })
+        })
+        .collect()
 }
 
 /// The clouds on which a plan changes something.

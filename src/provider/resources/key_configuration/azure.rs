@@ -109,6 +109,7 @@ pub(super) async fn plan(
         plan.replace.push(Path::of("azure"));
     }
     let stays = prior_key.is_some() && prior_key == key_of(&plan.model);
+    plan.model.plan_proof(client, prior);
     let Attr::Known(azure) = &mut plan.model.azure else {
         return Ok(());
     };
@@ -209,6 +210,9 @@ async fn settle(
             diagnose::azure("The key could not be read", key, &error).on("azure.key_vault_key_id")
         })?;
         azure.key_version = Attr::Known(found.version);
+    }
+    if model.proof.is_unknown() {
+        model.plan_proof(cx.client(), None);
     }
     Ok(())
 }

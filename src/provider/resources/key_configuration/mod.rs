@@ -17,7 +17,10 @@ use serde::{Deserialize, Serialize};
 
 use self::create::{announce, make};
 use self::in_use::{Ending, refuse_at_plan, refuse_catalogs_at_delete, refuse_while_in_use};
-use super::{Timeouts, all_known, known_set, owner, refuse_managed_disks, timeout, with_users};
+use super::{
+    Timeouts, all_known, known_set, owner, proof_attribute, proof_of, refuse_managed_disks,
+    timeout, with_users,
+};
 use crate::databricks::Error;
 use crate::databricks::key_configurations::{KeyConfiguration, NewKey, NewKeyConfiguration};
 use crate::preflight::{Finding, Stage};
@@ -60,6 +63,7 @@ pub struct KeyConfigurationModel {
     pub aws: Attr<KeyConfigurationAws>,
     pub gcp: Attr<KeyConfigurationGcp>,
     pub azure: Attr<KeyConfigurationAzure>,
+    pub proof: Attr<String>,
     pub ignore_findings: IgnoreFindings,
     pub timeouts: Timeouts,
 }
@@ -75,6 +79,7 @@ impl KeyConfigurationModel {
             aws: Attr::Null,
             gcp: Attr::Null,
             azure: Attr::Null,
+            proof: Attr::Null,
             ignore_findings: Attr::Null,
             timeouts: Attr::Null,
         }
@@ -131,6 +136,32 @@ impl KeyConfigurationModel {
             (Attr::Null, _) => "azure.key_vault_key_id",
             _ => "gcp.kms_key_id",
         }
+    }
+
+    /// The key that the blocks name; `None` while Terraform does not know it.
+    fn key(&self) -> Option<Key> {
+        match (self.aws.known(), self.gcp.known(), self.azure.known()) {
+            (Some(aws), _, _) => aws.key_arn.known().cloned().map(Key::Aws),
+            (None, Some(gcp), _) => gcp.kms_key_id.known().cloned().map(Key::Gcp),
+            (None, None, azure) => {
+                let key = azure?.key_vault_key_id.known()?;
+                Some(Key::Azure(key.versionless()))
+            }
+        }
+    }
+
+    /// The lines about the proof, once the key and the use cases are known. Where they are those that the state has, its lines stay.
+    fn plan_proof(&mut self, client: &Client, prior: Option<&Self>) {
+        let what = (self.key(), self.cases());
+        self.proof = match prior.filter(|prior| (prior.key(), prior.cases()) == what) {
+            Some(prior) => prior.proof.clone(),
+            None => match what {
+                (Some(key), Some(cases)) => {
+                    Attr::Known(proof_of(client, &[(key, cases)], &self.ignore_findings))
+                }
+                _ => Attr::Unknown,
+            },
+        };
     }
 
     /// Whether the key is known only after apply.
@@ -248,6 +279,7 @@ fn state(
             .transpose()?
             .into(),
         azure: Attr::Null,
+        proof: before.proof.clone(),
         use_cases: known_set(use_cases),
         ignore_findings: before.ignore_findings.clone(),
         timeouts: before.timeouts.clone(),
@@ -353,6 +385,7 @@ impl Resource for KeyConfigurationResource {
                     "The Azure key. Azure Databricks has no key configurations, so nothing is created: the resource checks the key and describes \
                      it for bindings. It needs no Databricks account.",
                 ),
+                proof_attribute(),
                 ignore_findings("this resource"),
                 Attribute::timeouts(&[("create", "10m"), ("delete", "15m")]),
             ],
@@ -421,6 +454,7 @@ impl Resource for KeyConfigurationResource {
             client.run().manages_configuration(id.as_str());
         }
         let stays = prior.is_some_and(|prior| prior.is_same_object(&plan.model));
+        plan.model.plan_proof(client, prior);
         match prior {
             None => {
                 plan.model.account_id = Attr::Known(account.clone());
@@ -516,6 +550,9 @@ impl Resource for KeyConfigurationResource {
         };
         state.id = Attr::Known(KeyReference::Configuration(id));
         state.use_cases = plan.use_cases.clone();
+        if state.proof.is_unknown() {
+            state.plan_proof(client, None);
+        }
         if state.creation_time.is_unknown() {
             state.creation_time = Attr::Null;
         }

@@ -18,14 +18,14 @@ use serde::{Deserialize, Serialize};
 
 use self::examined::Examined;
 use super::former_key::recall_former;
-use super::{Timeouts, owner};
+use super::{Timeouts, owner, proof_attribute, proof_of};
 use crate::clouds::azure::ArmWorkspace;
 use crate::databricks::workspaces::Workspace;
 use crate::preflight::{Finding, Subject};
 use crate::provider::client::Client;
 use crate::provider::diagnose::{IgnoreFindings, ignore_findings};
 use crate::provider::run::{Claim, Claimed, Holding};
-use crate::vocabulary::{KeyReference, UseCase, WorkspaceId};
+use crate::vocabulary::{Key, KeyReference, UseCase, WorkspaceId};
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
 use tfplugin::deferral::Unfinished;
@@ -56,6 +56,7 @@ pub struct WorkspaceBindingModel {
     pub workspace_status: Attr<String>,
     pub region: Attr<String>,
     pub pricing_tier: Attr<String>,
+    pub proof: Attr<String>,
     pub ignore_findings: IgnoreFindings,
     pub timeouts: Timeouts,
 }
@@ -76,6 +77,7 @@ impl WorkspaceBindingModel {
             workspace_status: Attr::Null,
             region: Attr::Null,
             pricing_tier: Attr::Null,
+            proof: Attr::Null,
             ignore_findings: Attr::Null,
             timeouts: Attr::Null,
         }
@@ -107,6 +109,40 @@ impl WorkspaceBindingModel {
         fill(&mut self.region, shown.region);
         fill(&mut self.pricing_tier, shown.pricing_tier);
         self
+    }
+
+    /// Plans the lines about the proof: those of the state where it has the same keys. `keys`: `None` while one of them is not known, or cannot be
+    /// read.
+    fn plan_proof(
+        &mut self,
+        client: &Client,
+        prior: Option<&Self>,
+        keys: Option<Vec<(UseCase, Key)>>,
+    ) {
+        let has_same = |prior: &&Self| {
+            let mut cases = UseCase::ALL.iter();
+            cases.all(|case| prior.wanted(*case) == self.wanted(*case))
+        };
+        match (prior.filter(has_same), keys) {
+            (Some(prior), _) => self.proof = prior.proof.clone(),
+            // Without errors that stop, the plan within the apply may not be able to name the keys again.
+            (None, Some(keys)) if client.stops(&self.ignore_findings).enforces() => {
+                self.prove(client, keys);
+            }
+            (None, _) => self.proof = Attr::Unknown,
+        }
+    }
+
+    /// Writes the lines about the proof of these keys.
+    fn prove(&mut self, client: &Client, keys: Vec<(UseCase, Key)>) {
+        let mut all: Vec<(Key, Vec<UseCase>)> = Vec::new();
+        for (case, key) in keys {
+            match all.iter_mut().find(|(own, _)| *own == key) {
+                Some((_, cases)) => cases.push(case),
+                None => all.push((key, vec![case])),
+            }
+        }
+        self.proof = Attr::Known(proof_of(client, &all, &self.ignore_findings));
     }
 
     /// Whether the `azure` block is set: then Resource Manager has the keys, not the Databricks account.
@@ -374,6 +410,7 @@ impl Resource for WorkspaceBindingResource {
                 Attribute::string("workspace_status").computed().describe("Status of the workspace at the last read."),
                 Attribute::string("region").computed().stable().describe("Region of the workspace."),
                 Attribute::string("pricing_tier").computed().stable().describe("Pricing tier of the workspace."),
+                proof_attribute(),
                 ignore_findings("this resource"),
                 Attribute::timeouts(&[("create", "60m"), ("update", "60m")]),
             ],

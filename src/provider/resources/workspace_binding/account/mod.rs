@@ -9,6 +9,7 @@ use super::attach::{Wanted, Workspaces, attach as attach_to};
 use super::{Examined, WorkspaceBindingModel, cannot_detach, place, refuse_second_binding, text};
 use crate::databricks::Account;
 use crate::databricks::workspaces::{KeyFields, Workspace};
+use crate::preflight::binding::ConfigurationKey;
 use crate::preflight::{Finding, Stage};
 use crate::provider::attach::Orders;
 use crate::provider::attach::account::{
@@ -16,10 +17,10 @@ use crate::provider::attach::account::{
 };
 use crate::provider::client::{Client, account_to_read, enforce};
 use crate::provider::diagnose::{self, Unavailable, as_first_warnings, as_warnings, later};
-use crate::provider::keys::KeyCheck;
+use crate::provider::keys::{KeyCheck, key_of};
 use crate::requirements::transition;
 use crate::vocabulary::{
-    Cloud, IdError, KeyConfigurationId, KeyReference, Tier, UseCase, WorkspaceId,
+    Cloud, IdError, Key, KeyConfigurationId, KeyReference, Tier, UseCase, WorkspaceId,
 };
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
@@ -140,6 +141,28 @@ async fn former_key(
         .map(|(_, key)| key))
 }
 
+/// The keys of all use cases, once their configurations are known and can be read.
+async fn keys_of(
+    client: &Client,
+    account: &Account,
+    model: &WorkspaceBindingModel,
+) -> Option<Vec<(UseCase, Key)>> {
+    let mut keys = Vec::new();
+    for case in UseCase::ACCOUNT {
+        let id = match model.configuration(case) {
+            Attr::Null => continue,
+            Attr::Unknown => return None,
+            Attr::Known(id) => id,
+        };
+        let remote = client.reads().configuration(account, &id).await.ok()??;
+        match key_of(&remote) {
+            ConfigurationKey::Known { key, .. } => keys.push((case, key)),
+            _ => return None,
+        }
+    }
+    Some(keys)
+}
+
 /// The workspace of a binding in its account.
 struct InAccount<'a> {
     account: &'a Account,
@@ -218,13 +241,19 @@ impl Workspaces for InAccount<'_> {
         wanted: Wanted<'_>,
         now: Workspace,
     ) -> Result<WorkspaceBindingModel, Diagnostics> {
-        Ok(WorkspaceBindingModel {
+        let mut model = WorkspaceBindingModel {
             id: Attr::Known(self.id.to_string()),
             ..wanted
                 .plan
                 .clone()
                 .filled_by(wanted.plan.clone().showing(&now))
-        })
+        };
+        if model.proof.is_unknown() {
+            let client = wanted.cx.client();
+            let keys = keys_of(client, self.account, wanted.plan).await;
+            model.prove(client, keys.unwrap_or_default());
+        }
+        Ok(model)
     }
 
     async fn after_failure(&self, _: Wanted<'_>, seen: Workspace) -> Workspace {
@@ -236,7 +265,10 @@ impl Workspaces for InAccount<'_> {
         wanted: Wanted<'_>,
         now: &Workspace,
     ) -> Result<WorkspaceBindingModel, Diagnostics> {
-        wanted.plan.clone().showing(now).with_keys_of(now)
+        Ok(WorkspaceBindingModel {
+            proof: wanted.prior.map_or(Attr::Null, |prior| prior.proof.clone()),
+            ..wanted.plan.clone().showing(now).with_keys_of(now)?
+        })
     }
 }
 
@@ -334,7 +366,11 @@ pub(super) async fn plan(
     let comes =
         |case: &UseCase| missing.of(*case).is_some() || plan.model.wanted(*case).is_unknown();
     let attaches = UseCase::ACCOUNT.iter().any(comes);
-    let findings = match (attaches, &change.prior) {
+    let keys = keys_of(client, account, &plan.model).await;
+    let is_unnamed = prior.is_none() && keys.is_none();
+    plan.model.plan_proof(client, prior, keys);
+    // A new binding promises what is proven of its keys, and the plan within the apply must be able to name them again.
+    let findings = match (attaches || is_unnamed, &change.prior) {
         (true, _) => findings,
         (false, None) => as_first_warnings(findings),
         (false, Some(_)) => as_warnings(findings),

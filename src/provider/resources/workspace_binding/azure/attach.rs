@@ -7,7 +7,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::former::{remember, versions_of};
 use super::proof::{examine, of_disks, place};
-use super::{azure_of, filled, key_of, missing, showing, unread, with_keys};
+use super::{azure_of, filled, key_of, keys_of, missing, showing, unread, with_keys};
 use crate::clouds::azure::{ArmWorkspace, AzureError, WantedKeys};
 use crate::preflight::{Fact, Finding, Stage};
 use crate::provider::attach::Orders;
@@ -24,6 +24,7 @@ use crate::provider::vault_access::{Place, grant, mark_of_binding};
 use crate::requirements::azure::Role;
 use crate::vocabulary::UseCase;
 use crate::vocabulary::azure::{PrincipalId, VaultKeyId, WorkspaceResourceId};
+use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::resource::Progress;
@@ -187,7 +188,10 @@ impl Workspaces for InArm<'_> {
                         // The keys are attached: an update says so in the state. A new binding stays out of it, since Terraform would
                         // replace it; the next apply finds the keys attached and goes on with the access.
                         if wanted.prior.is_some() {
-                            wanted.progress.save(showing(wanted.plan.clone(), &now));
+                            let mut model = showing(wanted.plan.clone(), &now);
+                            model.proof =
+                                wanted.prior.map_or(Attr::Null, |prior| prior.proof.clone());
+                            wanted.progress.save(model);
                         }
                         return Err(errors);
                     }
@@ -201,7 +205,11 @@ impl Workspaces for InArm<'_> {
             }
             None => now,
         };
-        Ok(filled(wanted.plan.clone(), &now))
+        let mut model = filled(wanted.plan.clone(), &now);
+        if model.proof.is_unknown() {
+            model.prove(cx.client(), keys_of(wanted.plan).unwrap_or_default());
+        }
+        Ok(model)
     }
 
     async fn after_failure(&self, wanted: Wanted<'_>, seen: ArmWorkspace) -> ArmWorkspace {
@@ -213,7 +221,10 @@ impl Workspaces for InArm<'_> {
         wanted: Wanted<'_>,
         now: &ArmWorkspace,
     ) -> Result<WorkspaceBindingModel, Diagnostics> {
-        with_keys(showing(wanted.plan.clone(), now), now, false)
+        Ok(WorkspaceBindingModel {
+            proof: wanted.prior.map_or(Attr::Null, |prior| prior.proof.clone()),
+            ..with_keys(showing(wanted.plan.clone(), now), now, false)?
+        })
     }
 }
 

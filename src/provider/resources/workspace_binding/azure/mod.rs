@@ -17,7 +17,7 @@ use crate::provider::client::{Client, enforce, not_read};
 use crate::provider::diagnose::{self, Unavailable, as_first_warnings, as_warnings, later};
 use crate::requirements::transition;
 use crate::vocabulary::azure::{AzureNameError, PrincipalId, VaultKeyId, WorkspaceResourceId};
-use crate::vocabulary::{Cloud, KeyReference, UseCase};
+use crate::vocabulary::{Cloud, Key, KeyReference, UseCase};
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
 use tfplugin::deferral::Unfinished;
@@ -163,6 +163,15 @@ pub(super) fn validate(config: &WorkspaceBindingModel) -> Diagnostics {
 /// The key of a use case, when it is known.
 fn key_of(model: &WorkspaceBindingModel, case: UseCase) -> Option<&VaultKeyId> {
     model.wanted(case).known()?.vault_key()
+}
+
+/// The keys of all use cases, once they are known.
+fn keys_of(model: &WorkspaceBindingModel) -> Option<Vec<(UseCase, Key)>> {
+    let wanted = UseCase::ALL.into_iter();
+    let wanted = wanted.filter(|case| !model.wanted(*case).is_null());
+    wanted
+        .map(|case| Some((case, Key::from(key_of(model, case)?.versionless()))))
+        .collect()
 }
 
 /// The use cases whose key the apply must change, or whose key Terraform does not know yet.
@@ -323,6 +332,8 @@ pub(super) async fn plan(
             _ => false,
         };
     let prior = change.prior.as_ref().filter(same_workspace);
+    let keys = keys_of(&plan.model);
+    plan.model.plan_proof(client, prior, keys);
     let resets_storage = refuse_or_warn_removal(cx, prior, &plan.model)?;
     // What changes quietly has its workspace all the same.
     if let Some((_, id)) = azure_of(&plan.model)
