@@ -44,6 +44,10 @@ pub trait Hcl {
     /// When there is no such part: the test would go on with an unchanged text, and prove nothing.
     #[must_use]
     fn but(&self, part: &str, instead: &str) -> String;
+
+    /// The same, for a text of several forms, of which some have no such part.
+    #[must_use]
+    fn wherever(&self, part: &str, instead: &str) -> String;
 }
 
 impl Hcl for str {
@@ -55,6 +59,10 @@ impl Hcl for str {
         );
         self.replace(part, instead)
     }
+
+    fn wherever(&self, part: &str, instead: &str) -> String {
+        self.replace(part, instead)
+    }
 }
 
 #[cfg(test)]
@@ -64,6 +72,7 @@ mod tests {
     #[test]
     fn every_part_is_replaced() {
         assert_eq!("a = 1, b = 1".but("1", "2"), "a = 2, b = 2");
+        assert_eq!("a = 1".wherever("b", "c"), "a = 1");
     }
 
     #[test]

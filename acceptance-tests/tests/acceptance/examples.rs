@@ -54,16 +54,16 @@ resource "terraform_data" "key" {{
 "#
         );
         let text = text
-            .but("aws_kms_key.lakehouse.arn", &format!("\"{key}\""))
-            .but(
+            .wherever("aws_kms_key.lakehouse.arn", &format!("\"{key}\""))
+            .wherever(
                 "dbxcmk_key_policy.lakehouse.aws.key_arn",
                 &format!("\"{key}\""),
             )
-            .but(
+            .wherever(
                 "aws_iam_role.databricks.arn",
                 &format!("\"{}\"", dbxcmk_sandbox::ROLE_ARN),
             )
-            .but(
+            .wherever(
                 "dbxcmk_key_configuration.lakehouse.id",
                 "\"0c0ffee0-0000-4000-8000-000000000001\"",
             );
@@ -364,19 +364,19 @@ fn the_example_for_azure_is_applied() {
     };
     let stage = Stage::on_azure();
     let around = |text: &str| {
-        text.but(
+        text.wherever(
             "azurerm_key_vault_key.lakehouse.versionless_id",
             &format!("\"{}\"", key_id(VAULT)),
         )
-        .but(
+        .wherever(
             "azurerm_key_vault.lakehouse.id",
             &format!("\"{}\"", vault_id(VAULT)),
         )
-        .but(
+        .wherever(
             "azurerm_databricks_workspace.prod.id",
             &format!("\"{}\"", workspace_id()),
         )
-        .but("  depends_on", "  settle_time = \"0s\"\n\n  depends_on")
+        .wherever("  depends_on", "  settle_time = \"0s\"\n\n  depends_on")
     };
     let head = HEAD.but("provider \"dbxcmk\" {}", "");
     stage
@@ -449,7 +449,7 @@ fn surrounded(stage: &Stage, text: &str) -> String {
     let declared: String = declared
         .map(|(name, value)| format!("variable \"{name}\" {{\n  default = {value}\n}}\n\n"))
         .collect();
-    let text = text.but(
+    let text = text.wherever(
         "variable \"key_arn\" {\n",
         &format!("variable \"key_arn\" {{\n  default = \"{key}\"\n"),
     );
@@ -457,10 +457,10 @@ fn surrounded(stage: &Stage, text: &str) -> String {
         .workdir
         .write("key-policy.json", &stage.kms.policy(&key));
     // On the loopback there is no account to ask for.
-    let text = text.but("data \"aws_caller_identity\" \"current\" {}\n", "");
+    let text = text.wherever("data \"aws_caller_identity\" \"current\" {}\n", "");
     format!(
         "{declared}{}",
-        text.but(
+        text.wherever(
             "data.aws_caller_identity.current.account_id",
             "\"123456789012\""
         )

@@ -97,7 +97,6 @@ fn a_profile_says_where_and_who() {
     stage.workdir.write(".databrickscfg", &file);
     with_provider(&stage, "  profile = \"sandbox\"");
     stage.workdir.apply();
-    with_provider(&stage, "");
     let text = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
     stage
         .workdir

@@ -273,7 +273,7 @@ fn a_key_configuration_of_databricks_own_provider_is_moved() {
     let text: String = steps
         .iter()
         .take(2)
-        .map(|step| step.but("KEY_ARN", &key))
+        .map(|step| step.wherever("KEY_ARN", &key))
         .collect();
     stage.configure(&text);
     let plan = stage.workdir.plan();

@@ -205,7 +205,7 @@ fn the_role_is_judged_by_all_of_its_policies() {
 #[test]
 fn a_role_that_does_not_trust_databricks_is_pointed_out() {
     let (stage, key) = stage(true, |role| {
-        role.trust = role.trust.but("2a6f0a5c", "00000000");
+        role.trust = role.trust.wherever("2a6f0a5c", "00000000");
     });
     let whole = bound(&key);
     stage.configure(without_binding(&whole));

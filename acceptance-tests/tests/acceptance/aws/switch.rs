@@ -1079,7 +1079,7 @@ fn commands(page: &str, arn: &str) -> Vec<Vec<String>> {
         .filter_map(|line| line.strip_prefix("dbxcmk key "))
         .map(|line| {
             line.but("KEY_ARN", arn)
-                .but("WORKSPACE_ID", ID)
+                .wherever("WORKSPACE_ID", ID)
                 .split_whitespace()
                 .map(str::to_owned)
                 .collect()
