@@ -32,6 +32,7 @@ mod locations;
 mod modeled;
 mod offline;
 mod plugin;
+mod proof;
 mod protocol;
 mod release;
 mod review;
