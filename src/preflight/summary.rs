@@ -112,7 +112,7 @@ mod tests {
                 ["Key", "State", "Access", "When", "Not examined"],
                 "{said}"
             );
-            assert_eq!(foreign(&key.cloud(), &said), Vec::<String>::new(), "{said}");
+            assert_eq!(foreign(key.cloud(), &said), Vec::<String>::new(), "{said}");
         }
         Ok(())
     }
