@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use super::missing::Missing;
+use super::missing::{Missing, bounded};
 use super::{AuditOrder, Auditor, Gathered, SIDE_BY_SIDE};
 use crate::audit::{
     Attached, EncryptedBy, Part, SeenCatalog, SeenConfiguration, SeenLocation, SeenWorkspace,
@@ -39,13 +39,13 @@ fn as_a_right(need: &str) -> &str {
 
 /// One line for everything that was not seen of all metastores: what is missing is nearly always the same.
 fn not_seen(part: Part, gaps: Vec<&Gap>, gathered: &mut Gathered) {
-    if gaps.is_empty() {
-        return;
-    }
     let why: Vec<String> = gaps
         .iter()
         .map(|gap| format!("{}: {}", gap.what, gap.why))
         .collect();
+    let Some(why) = bounded(&why) else {
+        return;
+    };
     let permissions: BTreeSet<&str> = gaps
         .iter()
         .filter_map(|gap| gap.permission.as_deref())
@@ -56,7 +56,7 @@ fn not_seen(part: Part, gaps: Vec<&Gap>, gathered: &mut Gathered) {
     facts.unread.push(Unread {
         subject: whole_account(facts.account_id.as_deref(), facts.cloud.as_str()),
         part,
-        why: why.join("\n"),
+        why,
         permission: (!permission.is_empty()).then(|| permission.join(", ")),
     });
 }

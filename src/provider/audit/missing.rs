@@ -6,7 +6,23 @@ use super::Gathered;
 use crate::audit::{Part, Unread, whole_account};
 use crate::clouds::aws::AwsError;
 
-/// How many names one line lists.
+/// The longest reason, in characters: some list all workspaces of an account.
+const LONGEST: usize = 400;
+
+/// Reasons as one text: the first of them, each not too long, and how many more there are. None where there are none.
+pub(super) fn bounded(reasons: &[String]) -> Option<String> {
+    let short = |reason: &String| match reason.chars().count() > LONGEST {
+        true => reason.chars().take(LONGEST).chain(['…']).collect(),
+        false => reason.clone(),
+    };
+    let mut lines: Vec<String> = reasons.iter().take(MOST).map(short).collect();
+    if reasons.len() > MOST {
+        lines.push(format!("… and {} more", reasons.len() - MOST));
+    }
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+/// How many names one line lists, and how many reasons one text.
 const MOST: usize = 5;
 
 /// What could not be read, together: the same right is missing for nearly all of it.
@@ -63,7 +79,7 @@ impl Missing {
             format!("{}{more}: {why}", named.join(", "))
         };
         let lines: Vec<String> = self.lines.iter().map(line).collect();
-        (!lines.is_empty()).then(|| lines.join("\n"))
+        bounded(&lines)
     }
 
     fn permission(&self) -> Option<String> {
@@ -94,5 +110,13 @@ mod tests {
             "key 9: its policy is no JSON\nkey 0, key 1, key 2, key 3, key 4 and 2 more: not allowed to call kms:GetKeyPolicy"
         );
         assert_eq!(missing.permission().as_deref(), Some("kms:GetKeyPolicy"));
+        // Thousands of places with a reason each are one text of a bounded length.
+        for number in 0..5_000 {
+            let reason = format!("{number} {}", "x".repeat(LONGEST));
+            missing.because(format!("place {number}"), reason);
+        }
+        let why = missing.why().unwrap_or_default();
+        assert!(why.len() < (MOST + 1) * (LONGEST + 20), "{}", why.len());
+        assert!(why.ends_with("… and 4997 more"), "{why}");
     }
 }
