@@ -28,6 +28,14 @@ impl Partition {
         }
     }
 
+    /// The one that an ARN has; `None` for one that this version does not know.
+    pub fn of_arn(arn: &str) -> Option<Self> {
+        let name = arn.split(':').nth(1)?;
+        [Self::Aws, Self::AwsUsGov, Self::AwsCn]
+            .into_iter()
+            .find(|one| one.name() == name)
+    }
+
     /// The domain of its services.
     pub fn dns_suffix(self) -> &'static str {
         match self {

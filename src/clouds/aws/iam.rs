@@ -1,7 +1,7 @@
 //! AWS IAM: the cross-account role, read and never changed.
 
 use aws_config::Region;
-use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum};
+use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum, EvaluationResult};
 use percent_encoding::percent_decode_str;
 
 use super::Aws;
@@ -17,6 +17,17 @@ fn decoded(document: &str) -> String {
     percent_decode_str(document)
         .decode_utf8_lossy()
         .into_owned()
+}
+
+/// A result of the simulator in our words.
+fn simulated(result: &EvaluationResult) -> Simulated {
+    Simulated {
+        action: result.eval_action_name().to_owned(),
+        decision: SimulatedDecision::from(result.eval_decision().as_str()),
+        allowed_by_organization: result
+            .organizations_decision_detail()
+            .map(|detail| detail.allowed_by_organizations()),
+    }
 }
 
 impl Aws {
@@ -77,6 +88,49 @@ impl Aws {
         Simulation::Known(all)
     }
 
+    /// What AWS's policy simulator says of the IAM policies of a role or user: `source`, on one resource. A session has the policies of its
+    /// role.
+    ///
+    /// # Errors
+    /// When IAM refuses or cannot be reached.
+    pub async fn own_rights(
+        &self,
+        partition: Partition,
+        source: &str,
+        resource: &str,
+        actions: &[&str],
+    ) -> Result<Vec<Simulated>, AwsError> {
+        let iam = self.iam(partition).await;
+        let mut pages = iam
+            .simulate_principal_policy()
+            .policy_source_arn(source)
+            .set_action_names(Some(actions.iter().map(|one| (*one).to_owned()).collect()))
+            .resource_arns(resource)
+            .into_paginator()
+            .items()
+            .send();
+        let mut all = Vec::new();
+        while let Some(result) = pages.next().await {
+            all.push(simulated(&result.map_err(|error| {
+                self.connection
+                    .understand("iam:SimulatePrincipalPolicy", error)
+            })?));
+        }
+        Ok(all)
+    }
+
+    /// The whole ARN of a role of the caller's account, by its name.
+    ///
+    /// # Errors
+    /// When IAM refuses or cannot be reached, or has no such role.
+    pub async fn role_arn(&self, partition: Partition, name: &str) -> Result<String, AwsError> {
+        let iam = self.iam(partition).await;
+        let found = iam.get_role().role_name(name).send().await;
+        let found = found.map_err(|error| self.connection.understand("iam:GetRole", error))?;
+        let arn = found.role().map(|role| role.arn().to_owned());
+        arn.ok_or_else(|| AwsError::NotFound(format!("IAM shows no role {name}")))
+    }
+
     async fn simulate_one(
         &self,
         iam: &aws_sdk_iam::Client,
@@ -112,13 +166,7 @@ impl Aws {
                 self.connection
                     .understand("iam:SimulatePrincipalPolicy", error)
             })?;
-            all.push(Simulated {
-                action: result.eval_action_name().to_owned(),
-                decision: SimulatedDecision::from(result.eval_decision().as_str()),
-                allowed_by_organization: result
-                    .organizations_decision_detail()
-                    .map(|detail| detail.allowed_by_organizations()),
-            });
+            all.push(simulated(&result));
         }
         Ok(all)
     }

@@ -22,7 +22,7 @@ use aws_config::Region;
 use tokio::sync::{Mutex, OnceCell};
 
 use self::accounts::Elsewhere;
-use self::connection::{Connection, is_on_this_machine};
+use self::connection::{Connection, in_environment, is_on_this_machine};
 use self::errors::unreadable;
 use crate::network::Http;
 use crate::preflight::aws::{KeyFacts, KmsGrant, PolicySource, RoleKnowledge, Simulation};
@@ -90,6 +90,40 @@ impl Aws {
             })
         });
         caller.await.cloned()
+    }
+
+    /// Where its services are, for keys of a region.
+    pub async fn endpoints(&self, region: &str) -> Vec<(&'static str, String)> {
+        let settings = &self.connection.settings;
+        let base = self.connection.base().await;
+        let region = base.region().map_or(region, AsRef::as_ref);
+        let domain = match region.starts_with("cn-") {
+            true => "amazonaws.com.cn",
+            false => "amazonaws.com",
+        };
+        let rows = [
+            (
+                "KMS",
+                &settings.kms_endpoint,
+                format!("https://kms.{region}.{domain}"),
+            ),
+            (
+                "STS",
+                &settings.sts_endpoint,
+                format!("https://sts.{region}.{domain}"),
+            ),
+            (
+                "IAM",
+                &settings.iam_endpoint,
+                format!("https://iam.{domain}"),
+            ),
+        ];
+        rows.into_iter()
+            .map(|(name, own, usual)| {
+                let own = own.clone().or_else(|| in_environment(name));
+                (name, own.unwrap_or(usual))
+            })
+            .collect()
     }
 
     /// The grants on a key, read now.

@@ -23,7 +23,7 @@ use crate::vocabulary::azure::{PrincipalId, VaultKeyId, VaultKind, VaultResource
 /// The version of the API for vaults. Those before it end in February 2027.
 pub(super) const VAULTS: &str = "2026-02-01";
 /// The version of the API for assignments.
-const AUTHORIZATION: &str = "2022-04-01";
+pub(super) const AUTHORIZATION: &str = "2022-04-01";
 
 /// The version of the API for diagnostic settings, which has none that is not a preview.
 const DIAGNOSTICS: &str = "2021-05-01-preview";

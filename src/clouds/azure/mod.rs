@@ -2,6 +2,7 @@
 //! without TLS, have no Resource Manager, no Graph and no local roles of Managed HSM, and do not read the ARM_ environment.
 
 mod arm;
+mod caller;
 mod errors;
 mod graph;
 mod hsm;
@@ -15,6 +16,7 @@ mod workspace;
 mod workspaces;
 
 pub use arm::{AccessChange, assignment_name};
+pub use caller::OwnPermissions;
 pub use errors::{AzureError, TRUST};
 pub use operations::{Progress, Tracked};
 pub use vault::{DISABLED_TAG, DeletedKey, KeyVersion, VersionChange};

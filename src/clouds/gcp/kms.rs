@@ -216,18 +216,38 @@ impl Gcp {
         key: &CryptoKeyName,
         rights: &[&str],
     ) -> Result<Vec<String>, GcpError> {
+        let url = format!(
+            "{}{key}:testIamPermissions",
+            self.settings.endpoint_cloudkms()
+        );
+        self.test_rights(&url, rights).await
+    }
+
+    async fn test_rights(&self, url: &str, rights: &[&str]) -> Result<Vec<String>, GcpError> {
         #[derive(Default, Deserialize)]
         #[serde(default)]
         struct Answer {
             permissions: Vec<String>,
         }
-        let url = format!(
-            "{}{key}:testIamPermissions",
-            self.settings.endpoint_cloudkms()
-        );
         let body = json!({ "permissions": rights });
-        let answer: Answer = self.call(Method::POST, &url, Some(&body)).await?;
+        let answer: Answer = self.call(Method::POST, url, Some(&body)).await?;
         Ok(answer.permissions)
+    }
+
+    /// Which of some rights the caller has on a project, and so on what is in it.
+    ///
+    /// # Errors
+    /// When Google Cloud refuses or cannot be reached.
+    pub async fn own_project_rights(
+        &self,
+        project: &str,
+        rights: &[&str],
+    ) -> Result<Vec<String>, GcpError> {
+        let url = format!(
+            "{}projects/{project}:testIamPermissions",
+            self.settings.endpoint_resourcemanager()
+        );
+        self.test_rights(&url, rights).await
     }
 
     /// The number of a project.

@@ -157,6 +157,27 @@ impl Gcp {
         self.connection()?.tokens.of(service_account).await
     }
 
+    /// The email of the identity that calls, as far as its credentials name it; `None` for an access token, and for the login of a person.
+    ///
+    /// # Errors
+    /// When there is no identity, or none that Google gives a token.
+    pub async fn principal(&self) -> Result<Option<String>, GcpError> {
+        let tokens = &self.connection()?.tokens;
+        tokens.of(None).await?;
+        tokens.principal().await
+    }
+
+    /// Where its services are.
+    pub fn endpoints(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("Cloud KMS", self.settings.endpoint_cloudkms()),
+            ("Cloud KMS Inventory", self.settings.endpoint_kmsinventory()),
+            ("Resource Manager", self.settings.endpoint_resourcemanager()),
+            ("IAM", self.settings.endpoint_iam()),
+            ("IAM Credentials", self.settings.endpoint_iamcredentials()),
+        ]
+    }
+
     /// An ID token of a service account for an audience, and how long it lives.
     ///
     /// # Errors

@@ -71,6 +71,35 @@ enum Credentials {
     ExternalAccount(Box<ExternalAccount>),
 }
 
+impl Credentials {
+    /// Whose they are, where they say it: the login of a person does not.
+    fn email(&self) -> Option<String> {
+        let of_url = |url: &str| {
+            let email = impersonated(url);
+            email.contains('@').then(|| email.to_owned())
+        };
+        match self {
+            Self::ServiceAccount(key) => Some(key.client_email.clone()),
+            Self::AuthorizedUser { .. } => None,
+            Self::ImpersonatedServiceAccount {
+                service_account_impersonation_url,
+                ..
+            } => of_url(service_account_impersonation_url),
+            Self::ExternalAccount(account) => account
+                .service_account_impersonation_url
+                .as_deref()
+                .and_then(of_url),
+        }
+    }
+}
+
+/// Where the metadata server of the machine is.
+fn metadata_host() -> String {
+    doors::environment::variable("GCE_METADATA_HOST")
+        .filter(|host| !host.is_empty())
+        .unwrap_or_else(|| "metadata.google.internal".to_owned())
+}
+
 fn google_token_uri() -> String {
     "https://oauth2.googleapis.com/token".to_owned()
 }
@@ -335,6 +364,39 @@ impl Tokens {
         }
     }
 
+    /// The email of the identity, as far as the credentials name it.
+    pub(super) async fn principal(&self) -> Result<Option<String>, GcpError> {
+        if let Some(email) = &self.settings.impersonate_service_account {
+            return Ok(Some(email.clone()));
+        }
+        if self.settings.access_token.is_some() {
+            return Ok(None);
+        }
+        match self.document()? {
+            Some(text) => {
+                let credentials = serde_json::from_str::<Credentials>(text.expose_secret());
+                Ok(credentials.ok().and_then(|one| one.email()))
+            }
+            None => self.email_by_metadata().await,
+        }
+    }
+
+    async fn email_by_metadata(&self) -> Result<Option<String>, GcpError> {
+        let url = format!(
+            "http://{}/computeMetadata/v1/instance/service-accounts/default/email",
+            metadata_host()
+        );
+        let request = || {
+            self.http
+                .get(&url)
+                .header("Metadata-Flavor", "Google")
+                .timeout(Duration::from_secs(3))
+        };
+        let (status, text) = self.ask_anybody(request, true).await?;
+        let email = text.trim();
+        Ok((status == 200 && email.contains('@')).then(|| email.to_owned()))
+    }
+
     /// The credentials as JSON: what is configured, else Application Default Credentials; `None` for the metadata server.
     fn document(&self) -> Result<Option<SecretString>, GcpError> {
         if let Some(given) = &self.settings.credentials {
@@ -473,10 +535,7 @@ impl Tokens {
     }
 
     async fn by_metadata(&self) -> Result<Fetched, GcpError> {
-        let host = doors::environment::variable("GCE_METADATA_HOST")
-            .filter(|host| !host.is_empty())
-            .unwrap_or_else(|| "metadata.google.internal".to_owned());
-        self.by_metadata_of(&host).await
+        self.by_metadata_of(&metadata_host()).await
     }
 
     async fn by_metadata_of(&self, host: &str) -> Result<Fetched, GcpError> {
