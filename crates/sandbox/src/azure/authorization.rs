@@ -10,6 +10,7 @@ use crate::http::{Answer, Request};
 pub(super) fn answer(shared: &Shared, request: &Request, scope: &str, rest: &str) -> Answer {
     match (request.method.as_str(), rest.split_once('/')) {
         ("GET", None) if rest == "roleassignments" => list(shared, request, scope),
+        ("GET", None) if rest == "permissions" => own_permissions(&shared.world().now.azure),
         ("GET", None) if rest == "denyassignments" => list_denies(shared, scope),
         ("GET", Some(("roledefinitions", id))) => {
             let definitions = shared.world().now.azure.role_definitions.clone();
@@ -63,6 +64,18 @@ pub(super) fn answer(shared: &Shared, request: &Request, scope: &str, rest: &str
             "The resource type could not be found.",
         ),
     }
+}
+
+/// What the caller may do: everything but what the sandbox denies. Source: Microsoft.Authorization REST API 2022-04-01, "Permissions - List For
+/// Resource Group".
+fn own_permissions(world: &AzureWorld) -> Answer {
+    let denied: Vec<&String> = world.denied.iter().collect();
+    Answer::json(
+        200,
+        &json!({ "value": [{
+            "actions": ["*"], "notActions": denied, "dataActions": ["*"], "notDataActions": denied,
+        }] }),
+    )
 }
 
 /// The built-in role for keys that services encrypt with, by its ID. Source: "Azure built-in roles for Security", Key Vault Crypto Service

@@ -197,6 +197,7 @@ pub(super) fn resource_manager(shared: &Shared, request: &Request, path: &str) -
                 _ => Answer::json(200, &json!({ "name": name, "displayName": "acme.example" })),
             }
         }
+        ("POST", Some("testIamPermissions")) => test_permissions(google, &request.json(), true),
         ("POST", Some("getIamPolicy")) => get_policy(google, &permission("getIamPolicy"), &name),
         ("POST", Some("setIamPolicy")) => set_policy(google, &name, &request.json()),
         _ => refusal(
