@@ -14,6 +14,7 @@ pub mod audit;
 pub mod cli;
 mod clouds;
 mod databricks;
+pub mod doctor;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;

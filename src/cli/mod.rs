@@ -3,6 +3,7 @@
 pub mod audit;
 mod connection;
 pub mod docs;
+pub mod doctor;
 mod input;
 pub mod key;
 pub mod lint;
@@ -48,6 +49,11 @@ enum Command {
     /// names. 2: the arguments, the policy file or the baseline cannot be used, or a report cannot be written. 3: nothing that --fail-on
     /// names, and something could not be read.
     Audit(Box<audit::AuditArguments>),
+    /// Report who calls each service, which rights are there and which are missing, and what to do: the first command when something does not work.
+    ///
+    /// Changes nothing: only reads and tests of permissions go out. Exit code 0: every right is there. 1: something is missing. 2: the arguments
+    /// or a file that they name cannot be used. 3: nothing is known to be missing, and not everything could be told.
+    Doctor(Box<doctor::DoctorArguments>),
     /// Report which workspaces and keys a plan affects, for the review of a pull request.
     ///
     /// Exit code 0: reviewed. 1: a finding of a level that --fail-on names. 2: the input cannot be read or is not a plan.
@@ -67,6 +73,7 @@ pub fn run() -> ExitCode {
         Command::Policy(command) => policy::run(&command),
         Command::Key(command) => key::run(&command),
         Command::Audit(arguments) => audit::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Review(arguments) => review::run(&arguments),
         Command::Lint(arguments) => lint::run(&arguments),
         Command::Docs(arguments) => docs::run(&arguments),

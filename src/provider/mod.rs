@@ -12,6 +12,7 @@ mod config;
 mod data_sources;
 mod deadline;
 mod diagnose;
+mod doctor;
 mod encryption;
 mod functions;
 mod keys;
@@ -37,6 +38,7 @@ use tfplugin::schema::{Name, Schema};
 pub use audit::{Adoption, AuditOrder, Auditor, NoAudit};
 pub use client::Client;
 pub use diagnose::in_hcl;
+pub use doctor::{Doctor, DoctorOrder};
 pub use keys::NotFound;
 pub use kill_switch::{
     ANYWAY as ENABLE_ANYWAY, Connection, Consent, Endpoints, Flags, Impact, KeyOperation,

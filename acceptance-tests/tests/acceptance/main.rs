@@ -21,6 +21,7 @@ mod azure;
 mod beside_state;
 mod catalogs;
 mod commands;
+mod doctor;
 mod documentation;
 mod examples;
 mod functions;

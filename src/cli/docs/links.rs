@@ -18,6 +18,7 @@ Operate:
 - [Incident runbook](guides/incident-runbook.md): revoke and restore a key; the [key command](guides/key-command.md)
 - [Reviewing pull requests](guides/pull-request-review.md), [testing modules](guides/testing-modules.md), [checking key policies](guides/policy-command.md)
 - [Watch your keys](guides/audit.md): an audit of a whole account
+- [Troubleshooting](guides/troubleshooting.md), with the [doctor command](guides/doctor.md): which rights are missing
 
 Reference:
 
