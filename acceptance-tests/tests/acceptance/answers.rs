@@ -31,7 +31,7 @@ struct Row {
     stops_apply: bool,
 }
 
-const NOT_OF_THE_KEY: [&str; 9] = [
+const NOT_OF_THE_KEY: [&str; 10] = [
     // The proof of a workspace knows it, and that of a key alone does not.
     "workspace-account",
     "no-rotation",
@@ -42,6 +42,8 @@ const NOT_OF_THE_KEY: [&str; 9] = [
     "version-pinned",
     "not-examined",
     "any-databricks-account",
+    // It is about the workspace, whatever its key is.
+    "attach-not-documented",
 ];
 
 /// The findings that messages name in brackets.
