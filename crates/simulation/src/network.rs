@@ -173,6 +173,14 @@ impl Network {
     }
 
     /// Whether reads show what was true before the last write.
+    /// Whether reads may have been behind at some time of the last minutes, within which a command began.
+    pub fn was_behind(&self) -> bool {
+        let lately = Duration::from_secs(600);
+        let end = self.inner().behind;
+        end.is_some_and(|end| Instant::now() < end + lately)
+    }
+
+    /// Whether reads may be behind now.
     pub fn is_behind(&self) -> bool {
         self.inner().behind.is_some_and(|end| Instant::now() < end)
     }

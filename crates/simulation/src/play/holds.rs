@@ -101,6 +101,10 @@ impl Stage {
             return;
         }
         self.asks_of_the_kill_switch().await;
+        // A plan rests on what the services show, and these may show an old state.
+        if self.network.was_behind() {
+            return;
+        }
         let bound = party.written.bindings.iter();
         let bound: BTreeSet<usize> = bound.map(|one| one.workspace).collect();
         for ((workspace, case), is_usable) in self.uses().await {
