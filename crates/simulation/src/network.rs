@@ -172,15 +172,15 @@ impl Network {
         self.inner().mangled_a_key
     }
 
-    /// Whether reads show what was true before the last write.
-    /// Whether reads may have been behind at some time of the last minutes, within which a command began.
+    /// Whether reads may have shown, at some time of the last minutes, what was true before the last write. A command that ends now may have begun
+    /// then.
     pub fn was_behind(&self) -> bool {
         let lately = Duration::from_secs(600);
         let end = self.inner().behind;
         end.is_some_and(|end| Instant::now() < end + lately)
     }
 
-    /// Whether reads may be behind now.
+    /// Whether reads show what was true before the last write.
     pub fn is_behind(&self) -> bool {
         self.inner().behind.is_some_and(|end| Instant::now() < end)
     }
