@@ -28,8 +28,8 @@ pub struct DoctorArguments {
     /// Cloud to examine: aws, gcp or azure. Can be repeated [default: that of the key or of the host, otherwise each that has credentials].
     #[arg(long, value_parser = ["aws", "gcp", "azure"])]
     cloud: Vec<String>,
-    /// Key on which to test the rights: its ARN, its name in Cloud KMS (projects/…), or its identifier on Azure
-    /// (https://VAULT.vault.azure.net/keys/NAME) [default: keys in general].
+    /// Key on which to test the rights: its ARN, its name in Cloud KMS (projects/…), or its identifier in Azure Key Vault (without
+    /// its version) [default: keys in general].
     #[arg(long, value_name = "KEY")]
     key: Option<Key>,
     /// Output format: text or json.
