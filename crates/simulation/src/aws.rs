@@ -258,6 +258,24 @@ impl Platform for Aws {
         lost
     }
 
+    fn was_hidden(&self, lost: &str, asked: &Json, answer: &Json) -> bool {
+        let lost = lost.strip_prefix("a statement of key ");
+        let (key, statement) = lost.and_then(|lost| lost.split_once(": ")).unzip();
+        let key = key.and_then(|key| key.parse().ok()).map(id_of);
+        let named = asked.get("KeyId").and_then(Json::as_str);
+        let is_of_key = key
+            .zip(named)
+            .is_some_and(|(key, named)| named.ends_with(&key));
+        let statement: Option<Json> = statement
+            .filter(|_| is_of_key)
+            .and_then(|one| serde_json::from_str(one).ok());
+        let shown = answer.get("Policy").and_then(Json::as_str);
+        match (statement, shown) {
+            (Some(statement), Some(shown)) => !statements(shown).contains(&statement),
+            _ => false,
+        }
+    }
+
     fn uses<'a>(&'a self, services: &'a Services) -> Boxed<'a, BTreeMap<Use, bool>> {
         platform::account_uses(services, &WORKSPACES)
     }

@@ -58,6 +58,8 @@ struct Inner {
     /// Whether a field of a workspace of Azure was another one in an answer.
     mangled_a_workspace: bool,
     mangled_a_key: bool,
+    /// The key policies that were read as they were before the last write: what was asked, and the answer.
+    late: Vec<(Json, Json)>,
     /// Whether Databricks has silently undone a change of a workspace, or will.
     has_reverted: bool,
     /// Until when reads show what was true before the last write.
@@ -172,6 +174,11 @@ impl Network {
         self.inner().mangled_a_key
     }
 
+    /// The key policies that were read as they were before the last write: what was asked, and the answer.
+    pub fn late_policies(&self) -> Vec<(Json, Json)> {
+        self.inner().late.clone()
+    }
+
     /// Whether reads may have shown, at some time of the last minutes, what was true before the last write. A command that ends now may have begun
     /// then.
     pub fn was_behind(&self) -> bool {
@@ -274,13 +281,20 @@ impl Network {
     }
 
     async fn serve(&self, asked: Asked, effect: Option<&Effect>) -> Answer {
+        let is_late = matches!(effect, Some(Effect::StaleRead));
+        let question = (is_late && asked.operation() == "KMS GetKeyPolicy").then(|| asked.json());
         let answer = async {
             match effect {
                 Some(effect) => self.services.ask_with(asked, effect).await,
                 None => self.services.ask(asked).await,
             }
         };
-        self.machine.run(answer).await
+        let answer = self.machine.run(answer).await;
+        if let Some(question) = question {
+            let answer = serde_json::from_str(&answer.body).unwrap_or_default();
+            self.inner().late.push((question, answer));
+        }
+        answer
     }
 
     async fn meet(&self, asked: Asked, mishap: Option<&Mishap>) -> Result<(Answer, bool), Loss> {

@@ -154,6 +154,12 @@ pub trait Platform: Sync {
     /// What of the others is gone or changed.
     fn lost(&self, world: &mut World, others: &Others) -> Vec<String>;
 
+    /// Whether one of what is lost was hidden from who read a key policy: what was asked, and the late answer. KMS changes a policy as a whole and
+    /// without a condition (`PutKeyPolicy` has no revision), so that nobody can keep what a late read does not show.
+    fn was_hidden(&self, _lost: &str, _asked: &Json, _answer: &Json) -> bool {
+        false
+    }
+
     /// For what the workspaces have keys, and whether those can be used.
     fn uses<'a>(&'a self, services: &'a Services) -> Boxed<'a, BTreeMap<Use, bool>>;
 

@@ -251,11 +251,15 @@ impl Stage {
     /// What other owners have is as they left it.
     pub(super) fn look(&self) {
         let lost = |world: &mut World| self.platform.lost(world, &self.others);
+        let late = self.network.late_policies();
         for one in self.network.services.with(lost) {
             // Who reads a workspace or the labels of a key to send them back cannot tell that something of them was left out.
             let is_of_a_key = one.starts_with("a label of key") || one.starts_with("a tag of key");
             if one.starts_with("a field of a workspace") && self.network.mangled_a_workspace()
                 || is_of_a_key && self.network.mangled_a_key()
+                || late
+                    .iter()
+                    .any(|(asked, answer)| self.platform.was_hidden(&one, asked, answer))
             {
                 continue;
             }
