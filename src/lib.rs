@@ -1,12 +1,11 @@
 //! dbxcmk: customer-managed keys under Databricks workspaces, which the provider proves before it attaches them.
 //!
-//! Arrows between the rooms go one way: `cli` → `provider` → {`plugin`, `preflight`, `databricks`, `clouds`}; `preflight` →
-//! `requirements` → `policy`; every room may use the words of `vocabulary`, which uses no other room.
+//! Arrows between the rooms go one way: `cli` → `provider` → {`databricks`, `clouds`} → `network`. What needs no network is in crates of its own,
+//! and is named here as if it were a room: `review`, `audit`, `doctor`, `preflight` → `requirements` → `vocabulary`.
 
 #![warn(clippy::disallowed_methods)]
 #![cfg_attr(test, allow(clippy::too_many_lines, reason = "tables of cases"))]
 
-pub mod audit;
 #[allow(
     clippy::disallowed_methods,
     reason = "a command works on the files that it is given"
@@ -14,18 +13,15 @@ pub mod audit;
 pub mod cli;
 mod clouds;
 mod databricks;
-pub mod doctor;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
 mod network;
-mod preflight;
 mod provider;
-pub mod requirements;
-pub mod review;
-#[cfg(test)]
-mod testing;
-pub mod vocabulary;
+
+pub use {audit, doctor, requirements, review, vocabulary};
+
+pub(crate) use ::preflight;
 
 /// What a simulation replaces, and what it drives.
 #[cfg(feature = "simulation")]

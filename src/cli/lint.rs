@@ -385,7 +385,7 @@ mod tests {
             .expect("the schema is JSON");
         let answer: Json = found.iter().map(|one| as_json("x", one)).collect();
         assert_eq!(
-            crate::testing::against(&schema, &answer, "answer"),
+            schemas::against(&schema, &answer, "answer"),
             Vec::<String>::new()
         );
         let found: Vec<(u32, &str, &str, Option<&str>)> = found

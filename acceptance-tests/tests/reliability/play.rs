@@ -489,7 +489,7 @@ fn told_of(run: &harness::Run, mishap: &Mishap) -> String {
         } => "ends at once".to_owned(),
         Mishap::Signal { .. } => told(run),
         // How long a change takes on a busy machine is chance; that it takes long is said where somebody interrupts it.
-        _ => told(run).but(
+        _ => told(run).replace(
             "; warns: *Another change of the key policy may have been overwritten*",
             "",
         ),

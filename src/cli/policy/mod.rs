@@ -501,7 +501,7 @@ mod tests {
             "{answer}"
         );
         assert_eq!(
-            crate::testing::against(&schema, &answer, "answer"),
+            schemas::against(&schema, &answer, "answer"),
             Vec::<String>::new()
         );
         let missing = Checked::of(std::path::Path::new("/no/such/file"), &asked.check).as_text();

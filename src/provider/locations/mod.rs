@@ -281,16 +281,6 @@ impl LocationReads {
     }
 }
 
-impl Protection {
-    /// With a period at the end of what is said.
-    fn ended(mut self) -> Self {
-        if !self.why.ends_with('.') {
-            self.why.push('.');
-        }
-        self
-    }
-}
-
 /// The IDs that were asked for and that no metastore has.
 fn missing(of: Option<&BTreeSet<String>>, catalogs: &Catalogs) -> Vec<String> {
     let all = catalogs.metastores();
