@@ -208,24 +208,8 @@ impl Asked {
     /// One more that asks.
     pub(super) fn add(&mut self, case: KeyCheck, user: String, use_case: UseCase) {
         self.users.entry(user).or_default().push(use_case);
-        // Thousands of workspaces ask the same of a key: the proof runs once for each question, and
-        // `users` keeps who asks.
-        let question = match &case {
-            KeyCheck::Aws(one) => format!(
-                "{:?}",
-                (&one.key, &one.question.usage, one.question.cluster_volumes)
-            ),
-            KeyCheck::Gcp(one) => format!(
-                "{:?}",
-                (
-                    &one.key,
-                    &one.question.usage,
-                    &one.question.workspace_accounts
-                )
-            ),
-            KeyCheck::Azure(one) => format!("{one:?}"),
-        };
-        if self.seen.insert(question) {
+        // Thousands of workspaces ask the same of a key: the proof runs once for each question, and `users` keeps who asks.
+        if self.seen.insert(case.question()) {
             self.cases.push(case);
         }
     }

@@ -122,6 +122,24 @@ impl KeyCheck {
         }
     }
 
+    /// What it asks, whoever asks: checks with the same text have the same answer.
+    pub fn question(&self) -> String {
+        match self {
+            Self::Aws(check) => {
+                let asked = &check.question;
+                format!("{:?}", (&check.key, &asked.usage, asked.cluster_volumes))
+            }
+            Self::Gcp(check) => {
+                let asked = &check.question;
+                format!(
+                    "{:?}",
+                    (&check.key, &asked.usage, &asked.workspace_accounts)
+                )
+            }
+            Self::Azure(check) => format!("{check:?}"),
+        }
+    }
+
     /// Whether Terraform plans or applies.
     fn stage(&self) -> Stage {
         match self {
