@@ -401,6 +401,9 @@ pub struct History {
     pub events: Vec<Event>,
     /// What goes wrong at which request, from 1.
     pub mishaps: BTreeMap<u64, Mishap>,
+    /// What goes wrong at which request that changes something, from 1: few of the requests do, and most of what can be lost is lost there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub at_changes: BTreeMap<u64, Mishap>,
 }
 
 impl History {
@@ -418,18 +421,23 @@ impl History {
         events.push(Event::Writes(written.clone()));
         for _ in 0..dice.up_to(6) + 1 {
             if dice.once_in(12) {
-                events.extend(dice.drill(keys));
+                events.extend(match dice.once_in(3) {
+                    true => dice.takes_away(&written),
+                    false => dice.drill(keys),
+                });
             } else {
                 events.push(dice.event(&mut written, keys));
             }
         }
         let mishaps = dice.mishaps();
+        let at_changes = dice.mishaps_at_changes();
         Self {
             cloud,
             seed,
             keys,
             events,
             mishaps,
+            at_changes,
         }
     }
 }
@@ -605,6 +613,30 @@ impl Dice {
         events
     }
 
+    /// The user applies, takes something away that may be in use, applies again, and puts it back.
+    fn takes_away(&mut self, written: &Written) -> Vec<Event> {
+        let applies = || Event::Applies {
+            end: None,
+            pause: 5,
+            target: None,
+            replace: None,
+        };
+        let mut less = written.clone();
+        let at = self.up_to(less.policies.len().saturating_sub(1));
+        match (self.up_to(3), less.policies.get_mut(at)) {
+            (0, Some(policy)) if policy.cases.len() > 1 => drop(policy.cases.pop_first()),
+            (1, Some(policy)) => policy.role = !policy.role,
+            (2, Some(_)) => drop(less.policies.remove(at)),
+            _ => return vec![applies(), Event::Destroys],
+        }
+        vec![
+            applies(),
+            Event::Writes(less),
+            applies(),
+            Event::Writes(written.clone()),
+        ]
+    }
+
     /// The address of something that is written.
     fn address(&mut self, written: &Written) -> Option<String> {
         let policies = written.policies.iter();
@@ -774,6 +806,17 @@ impl Dice {
             }
         }
         all
+    }
+
+    fn mishaps_at_changes(&mut self) -> BTreeMap<u64, Mishap> {
+        if !self.once_in(3) {
+            return BTreeMap::new();
+        }
+        let struck: Vec<u64> = (1..24).filter(|_| self.once_in(5)).collect();
+        struck
+            .into_iter()
+            .map(|number| (number, self.mishap()))
+            .collect()
     }
 
     fn mishap(&mut self) -> Mishap {

@@ -19,7 +19,7 @@ use tfplugin::Boxed;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::history::{Becomes, End, Mishap};
+use crate::history::{Becomes, End, History, Mishap};
 use crate::platform::Platform;
 
 /// The ends of the hosts to which a request may go, and whose secrets may go there.
@@ -46,8 +46,11 @@ fn is_workspace(host: &str) -> bool {
 #[derive(Default)]
 struct Inner {
     mishaps: BTreeMap<u64, Mishap>,
+    at_changes: BTreeMap<u64, Mishap>,
     /// Requests of the whole history.
     sent: u64,
+    /// Of those, which change something.
+    changes: u64,
     /// Requests of the command that runs.
     of_command: u64,
     end: Option<End>,
@@ -93,6 +96,16 @@ impl fmt::Debug for Network {
     }
 }
 
+/// Whether a request changes something at a service, and does not read, search, ask for a token or test a right.
+fn is_change(asked: &Asked) -> bool {
+    let operation = asked.operation();
+    let reads = ["KMS Describe", "KMS Get", "KMS List", "STS ", "IAM "];
+    let ends = ["/token", ":getIamPolicy", ":testIamPermissions"];
+    asked.method != "GET"
+        && !reads.iter().any(|one| operation.starts_with(one))
+        && !ends.iter().any(|end| asked.path.ends_with(end))
+}
+
 /// A body that breaks off after its first half.
 struct Cut(Option<Bytes>, usize);
 
@@ -116,13 +129,8 @@ impl http_body::Body for Cut {
 }
 
 impl Network {
-    /// A network. `mishaps`: what happens to which request, from 1.
-    pub fn new(
-        platform: &'static dyn Platform,
-        services: Services,
-        machine: Machine,
-        mishaps: BTreeMap<u64, Mishap>,
-    ) -> Self {
+    /// A network without mishaps.
+    pub fn new(platform: &'static dyn Platform, services: Services, machine: Machine) -> Self {
         Self {
             platform,
             secrets: platform.secrets(),
@@ -131,11 +139,18 @@ impl Network {
             killed: Notify::new(),
             interrupted: Notify::new(),
             reached: Notify::new(),
-            inner: Mutex::new(Inner {
-                mishaps,
-                ..Inner::default()
-            }),
+            inner: Mutex::default(),
         }
+    }
+
+    /// The same network with the mishaps of a history.
+    #[must_use]
+    pub fn of(self, history: &History) -> Self {
+        let mut inner = self.inner();
+        inner.mishaps.clone_from(&history.mishaps);
+        inner.at_changes.clone_from(&history.at_changes);
+        drop(inner);
+        self
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -201,6 +216,7 @@ impl Network {
     pub fn calms(&self) {
         let mut inner = self.inner();
         inner.mishaps.clear();
+        inner.at_changes.clear();
         inner.behind = None;
         self.services.with(|world| {
             world.now.azure.lateness = 0;
@@ -278,6 +294,19 @@ impl Network {
         inner.met += usize::from(mishap.is_some());
         let end = inner.end.filter(|end| end.at() == at);
         (number, mishap, end)
+    }
+
+    /// What happens to a request because it changes something.
+    fn at_a_change(&self, asked: &Asked) -> Option<Mishap> {
+        if !is_change(asked) {
+            return None;
+        }
+        let mut inner = self.inner();
+        inner.changes += 1;
+        let number = inner.changes;
+        let mishap = inner.at_changes.remove(&number);
+        inner.met += usize::from(mishap.is_some());
+        mishap
     }
 
     async fn serve(&self, asked: Asked, effect: Option<&Effect>) -> Answer {
@@ -424,6 +453,7 @@ impl Network {
         }
         let asked = self.asked(&request);
         let operation = asked.operation();
+        let mishap = self.at_a_change(&asked).or(mishap);
         let (outcome, mishap) = match self.at_its_place(&asked) {
             Some(effect) => {
                 let shown = effect.as_ref().map(|one| format!("{one:?}"));

@@ -17,6 +17,11 @@ pub fn minimized(history: History) -> History {
             smaller.mishaps.remove(&number);
             best = better(best, smaller, &kind);
         }
+        for number in best.at_changes.keys().copied().collect::<Vec<_>>() {
+            let mut smaller = best.clone();
+            smaller.at_changes.remove(&number);
+            best = better(best, smaller, &kind);
+        }
         for at in (0..best.events.len()).rev() {
             let mut smaller = best.clone();
             smaller.events.remove(at);
@@ -76,7 +81,8 @@ fn size(history: &History) -> usize {
         }
         _ => 0,
     });
-    blocks.sum::<usize>() + history.events.len() + history.mishaps.len()
+    let mishaps = history.mishaps.len() + history.at_changes.len();
+    blocks.sum::<usize>() + history.events.len() + mishaps
 }
 
 /// What went wrong, by the words before the first name or number in it.

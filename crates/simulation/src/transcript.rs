@@ -34,6 +34,7 @@ pub struct Seen {
 pub fn without_mishaps(cloud: Cloud, seed: u64) -> History {
     let mut history = History::drawn(cloud, seed);
     history.mishaps.clear();
+    history.at_changes.clear();
     history.events.retain(|event| {
         !matches!(
             event,

@@ -1,6 +1,6 @@
 //! What people and Terraform do.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tfplugin::value::Value;
 
 use super::{LONGEST, MOST_REQUESTS, Party, Ran, Stage};
 use crate::history::{End, Written};
-use crate::platform;
+use crate::platform::{self, Use};
 
 impl Stage {
     pub(super) async fn destroys(&self) -> Ran {
@@ -104,12 +104,38 @@ impl Stage {
         ran
     }
 
+    /// The keys that these uses have.
+    fn keys_of(&self, uses: &BTreeSet<Use>) -> BTreeMap<Use, usize> {
+        let keys = |world: &mut World| {
+            let each = uses.iter();
+            each.filter_map(|one| Some((*one, self.platform.key_of(world, *one)?)))
+                .collect()
+        };
+        self.network.services.with(keys)
+    }
+
+    /// The keys that somebody lets a key policy take away from those who use them.
+    fn forced(&self) -> BTreeSet<usize> {
+        let mut forced = BTreeSet::new();
+        for party in self.parties() {
+            let written = party.written.policies.iter().filter(|one| one.force);
+            forced.extend(written.map(|one| one.key));
+            for (address, object) in &party.state().objects {
+                if *object.value.get("force_destroy") == Value::Bool(true) {
+                    forced.extend(key_of_policy(address));
+                }
+            }
+        }
+        forced
+    }
+
     pub(super) async fn carries_out(&self, party: &Party, planned: Ran, end: Option<End>) -> Ran {
         let is_whole = planned.is_whole;
         let Some(plan) = planned.plan else {
             return Ran::default();
         };
         let before = self.usable().await;
+        let keys_before = self.keys_of(&before);
         self.network.begins(end);
         let written: BTreeSet<String> = self.configuration(party).into_keys().collect();
         let (configuration, network) = (self.configuration(party), Arc::clone(&self.network));
@@ -145,22 +171,17 @@ impl Stage {
             self.was_cut_short.store(true, Ordering::Relaxed);
         }
         let after = self.usable().await;
-        let is_forced = self.parties().into_iter().any(|party| {
-            let is_forced =
-                |one: &terraform::Object| *one.value.get("force_destroy") == Value::Bool(true);
-            party.written.policies.iter().any(|one| one.force)
-                || party.state().objects.values().any(is_forced)
-        });
         // Others act only between commands: what is lost here, this one took, unless Databricks went back to what a workspace had before.
         let attached = self.uses().await;
-        if !is_forced {
-            for lost in before.difference(&after) {
-                if self.network.has_reverted() && !attached.contains_key(lost) {
-                    continue;
-                }
-                self.network
-                    .wrong(format!("an apply took the key from {lost:?}"));
+        let forced = self.forced();
+        for lost in before.difference(&after) {
+            let key = keys_before.get(lost);
+            let has_reverted = self.network.has_reverted() && !attached.contains_key(lost);
+            if has_reverted || key.is_none_or(|key| forced.contains(key)) {
+                continue;
             }
+            self.network
+                .wrong(format!("an apply took the key from {lost:?}"));
         }
         if !ran.has_errors() {
             self.is_done(party, &plan);
@@ -398,4 +419,13 @@ impl Stage {
         };
         [first, second]
     }
+}
+
+/// The key of a policy by its name in a configuration: `p1`, `p1of0`, `extra1`, `second1`.
+fn key_of_policy(address: &str) -> Option<usize> {
+    let digits = address
+        .chars()
+        .skip_while(|c| !c.is_ascii_digit())
+        .take_while(char::is_ascii_digit);
+    digits.collect::<String>().parse().ok()
 }

@@ -191,12 +191,9 @@ impl Stage {
         let today = OffsetDateTime::from_unix_timestamp(1_767_225_600)
             .unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let platform = platform::of(history.cloud);
-        let network = Arc::new(Network::new(
-            platform,
-            platform::services(platform, history.keys),
-            Machine::new(today),
-            history.mishaps.clone(),
-        ));
+        let services = platform::services(platform, history.keys);
+        let network = Network::new(platform, services, Machine::new(today)).of(history);
+        let network = Arc::new(network);
         let wire: Arc<dyn dbxcmk::simulation::Wire> = Arc::clone(&network) as _;
         if let Err(failure) = dbxcmk::simulation::connect(Some(wire)) {
             network.wrong(format!("the network cannot be laid: {failure}"));

@@ -1,6 +1,6 @@
 //! One play: everything is there but our resources; the run meets its mishap; then the next run must make it good.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -180,7 +180,7 @@ impl Scene {
             }
             world.about_to_write();
         });
-        let network = Network::new(platform, services, machine(), BTreeMap::new());
+        let network = Network::new(platform, services, machine());
         network.strikes(Vec::new());
         Self {
             cloud,
