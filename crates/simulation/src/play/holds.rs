@@ -10,6 +10,7 @@ use tfplugin::testing::terraform::{self, Action, Options, Plan, Process};
 use tfplugin::value::Value;
 
 use super::{Party, Ran, Stage};
+use crate::history::Written;
 use crate::platform::{self, Use};
 use crate::shown;
 
@@ -96,7 +97,7 @@ impl Stage {
     /// A plan that shows no change and no diagnostic says that all is well: then it must be.
     pub(super) async fn silence(&self, party: &Party, plan: &Plan, ran: &Ran) {
         let is_silent = plan.is_empty() && ran.told.diagnostics.is_empty();
-        self.asks(is_silent).await;
+        self.asks(is_silent.then_some(&party.written)).await;
         if !is_silent {
             return;
         }
@@ -154,9 +155,9 @@ impl Stage {
         }
     }
 
-    /// A readiness check says the same of keys as the services do, and as a plan does. `is_silent`: whether a plan of this moment had no
-    /// diagnostics.
-    pub(super) async fn asks(&self, is_silent: bool) {
+    /// A readiness check says the same of keys as the services do, and as a plan does. `silent`: the configuration of which a plan of this moment
+    /// had nothing to say.
+    pub(super) async fn asks(&self, silent: Option<&Written>) {
         let uses = self.uses().await;
         let mut by_key: BTreeMap<(usize, usize), Vec<&'static str>> = BTreeMap::new();
         for (workspace, case) in uses.keys() {
@@ -195,6 +196,12 @@ impl Stage {
                     .any(|one| one.get("severity").as_str() == Some("error")),
                 _ => false,
             };
+            let is_silent = silent.is_some_and(|written| {
+                let mut bindings = written.bindings.iter();
+                let mut configurations = written.configurations.iter();
+                bindings.any(|one| one.workspace == workspace)
+                    || configurations.any(|one| one.key == key)
+            });
             if is_silent && has_errors {
                 self.network.wrong(format!(
                     "a plan has nothing to say, and readiness says of key {key}: {:?}",

@@ -169,6 +169,8 @@ struct Ran {
     is_whole: bool,
     was_killed: bool,
     was_interrupted: bool,
+    /// What an action said while it ran.
+    says: Vec<String>,
 }
 
 impl Ran {
