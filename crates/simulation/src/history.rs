@@ -414,6 +414,7 @@ impl History {
             cases: cloud.cases(),
             second: None,
             bound: BTreeSet::new(),
+            storage: BTreeMap::new(),
         };
         let keys = dice.up_to(2) + 1;
         let mut events = Vec::new();
@@ -449,6 +450,8 @@ struct Dice {
     second: Option<Written>,
     /// The workspaces that one of the users has bound: a storage key stays, so each workspace is bound by one user.
     bound: BTreeSet<usize>,
+    /// The configuration of the storage key with which a workspace was first bound.
+    storage: BTreeMap<usize, String>,
 }
 
 impl Dice {
@@ -523,6 +526,14 @@ impl Dice {
             if let Some(name) = self.fit_for(written, case) {
                 keys.insert(*case, name);
             }
+        }
+        // A storage key cannot be changed: who binds a workspace again names the one that it may have.
+        if let Some(name) = keys.get_mut("STORAGE") {
+            let first = self
+                .storage
+                .entry(workspace)
+                .or_insert_with(|| name.clone());
+            name.clone_from(first);
         }
         BindingBlock {
             name: format!("w{workspace}"),
@@ -815,8 +826,26 @@ impl Dice {
         let struck: Vec<u64> = (1..24).filter(|_| self.once_in(5)).collect();
         struck
             .into_iter()
-            .map(|number| (number, self.mishap()))
+            .map(|number| (number, self.mishap_at_a_change()))
             .collect()
+    }
+
+    /// What becomes of a request that changes something: most often it is carried out, and the answer does not say so, or says something else.
+    fn mishap_at_a_change(&mut self) -> Mishap {
+        match self.up_to(11) {
+            0..=2 => Mishap::LostAnswer,
+            3 => Mishap::StatusAfter { status: 502 },
+            4..=6 => Mishap::Field {
+                nth: self.up_to(60),
+                becomes: self
+                    .of(&[Becomes::Gone, Becomes::Null, Becomes::Another])
+                    .unwrap_or(Becomes::Gone),
+            },
+            7 | 8 => Mishap::Reverts {
+                seconds: self.of(&[0, 3, 100]).unwrap_or(0),
+            },
+            _ => self.mishap(),
+        }
     }
 
     fn mishap(&mut self) -> Mishap {

@@ -85,12 +85,12 @@ fn size(history: &History) -> usize {
     blocks.sum::<usize>() + history.events.len() + mishaps
 }
 
-/// What went wrong, by the words before the first name or number in it.
+/// What went wrong, by its first words without names and numbers.
 fn kind_of_failure(history: &History) -> Option<String> {
     let wrong = play(history).wrong.into_iter().next()?;
     let words = wrong.split_whitespace();
     let plain = |word: &&str| word.chars().all(|c| c.is_alphabetic() || ",:'".contains(c));
-    Some(words.take_while(plain).collect::<Vec<_>>().join(" "))
+    Some(words.filter(plain).take(16).collect::<Vec<_>>().join(" "))
 }
 
 fn better(best: History, smaller: History, kind: &str) -> History {

@@ -38,12 +38,22 @@ struct RawKey {
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Attributes {
-    enabled: bool,
+    enabled: Option<bool>,
     nbf: Option<i64>,
     exp: Option<i64>,
     created: Option<i64>,
     recovery_level: String,
     recoverable_days: Option<u32>,
+}
+
+impl Attributes {
+    /// Whether what they describe is enabled. An answer that does not say so is none: a key that counts as disabled without proof would never be
+    /// disabled.
+    fn enabled(&self, kid: &str) -> Result<bool, AzureError> {
+        self.enabled.ok_or_else(|| {
+            AzureError::Malformed(format!("the answer does not say whether {kid} is enabled"))
+        })
+    }
 }
 
 /// The size of an RSA key by its modulus; the service does not say it.
@@ -67,7 +77,7 @@ impl TryFrom<Bundle> for VaultKey {
             version: version_in(&raw.key.kid)?,
             bits: bits(&raw.key.n),
             kind: raw.key.kty,
-            enabled: raw.attributes.enabled,
+            enabled: raw.attributes.enabled(&raw.key.kid)?,
             not_before: moment(raw.attributes.nbf),
             expires: moment(raw.attributes.exp),
             operations: raw.key.key_ops,
@@ -103,7 +113,7 @@ impl TryFrom<RawArmKey> for VaultKey {
             version: version_in(&raw.key_uri_with_version)?,
             bits: raw.key_size,
             kind: raw.kty,
-            enabled: raw.attributes.enabled,
+            enabled: raw.attributes.enabled(&raw.key_uri_with_version)?,
             not_before: moment(raw.attributes.nbf),
             expires: moment(raw.attributes.exp),
             operations: raw.key_ops,
@@ -195,7 +205,7 @@ impl From<RawDeleted> for DeletedKey {
             purged: moment(raw.scheduled_purge_date),
             disabled: raw
                 .tags
-                .filter(|_| !raw.attributes.enabled)
+                .filter(|_| raw.attributes.enabled == Some(false))
                 .and_then(|mut tags| tags.remove(DISABLED_TAG)),
         }
     }
@@ -266,7 +276,7 @@ impl Azure {
                     .kid
                     .parse()
                     .map_err(|error| AzureError::Malformed(format!("{error}")))?,
-                enabled: raw.attributes.enabled,
+                enabled: raw.attributes.enabled(&raw.kid)?,
                 not_before: moment(raw.attributes.nbf),
                 expires: moment(raw.attributes.exp),
                 created: moment(raw.attributes.created),

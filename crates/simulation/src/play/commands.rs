@@ -46,6 +46,7 @@ impl Stage {
     pub(super) async fn plans(&self, party: &Party, options: &Options, end: Option<End>) -> Ran {
         self.network.begins(end);
         let (configuration, state) = (self.configuration(party), party.state());
+        let before = state.clone();
         let work = async {
             let process = match Process::start(Dbxcmk, &self.platform.provider()).await {
                 Ok(process) => process,
@@ -94,6 +95,9 @@ impl Stage {
         let met = self.network.met();
         let ran = self.bounded("plan", party.machine.run(work)).await;
         self.heard(&format!("plan{}", party.name), &ran);
+        if let Some(plan) = &ran.plan {
+            self.remembers(&before, plan);
+        }
         if let (Some(plan), false, true) = (&ran.plan, ran.has_errors(), met == self.network.met())
             && self.asks_further
             && options.targets.is_empty()
@@ -428,7 +432,7 @@ impl Stage {
 }
 
 /// The key of a policy by its name in a configuration: `p1`, `p1of0`, `extra1`, `second1`.
-fn key_of_policy(address: &str) -> Option<usize> {
+pub(super) fn key_of_policy(address: &str) -> Option<usize> {
     let digits = address
         .chars()
         .skip_while(|c| !c.is_ascii_digit())

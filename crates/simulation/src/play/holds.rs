@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 use dbxcmk::simulation::Dbxcmk;
 use dbxcmk_sandbox::world::World;
@@ -9,6 +10,7 @@ use tfplugin::diagnostics::Severity;
 use tfplugin::testing::terraform::{self, Action, Options, Plan, Process};
 use tfplugin::value::Value;
 
+use super::commands::key_of_policy;
 use super::{Party, Ran, Stage};
 use crate::history::Written;
 use crate::platform::{self, Use};
@@ -113,6 +115,32 @@ impl Stage {
                 self.network.wrong(format!(
                     "a plan says nothing of the {case} key of workspace {workspace}, which cannot be used"
                 ));
+            }
+        }
+    }
+
+    /// A plan forgets only what is gone: what could not be read is not gone.
+    pub(super) fn remembers(&self, before: &terraform::State, plan: &Plan) {
+        let is_told_by_others = self.are_together.load(Ordering::Relaxed);
+        if is_told_by_others || self.network.was_behind() {
+            return;
+        }
+        let forgotten = before.objects.iter();
+        for (address, object) in
+            forgotten.filter(|(address, _)| !plan.refreshed.objects.contains_key(*address))
+        {
+            let id = object.value.get("id").as_str().unwrap_or_default();
+            let is_listed = |world: &mut World| world.now.configurations.contains_key(id);
+            let is_there = match address.split_once('.') {
+                Some(("dbxcmk_key_configuration", _)) => self.network.services.with(is_listed),
+                Some(("dbxcmk_key_policy", _)) => {
+                    key_of_policy(address).is_some_and(|key| !self.key_state(key).is_off())
+                }
+                _ => false,
+            };
+            if is_there {
+                self.network
+                    .wrong(format!("a plan forgets {address}, which is there"));
             }
         }
     }

@@ -348,6 +348,14 @@ impl Stage {
             }
             last = self.both_apply().await;
         }
+        // Whoever binds a workspace without waiting for the key policy that makes its identities is told so, and applies again.
+        let is_early = |ran: &Ran| {
+            let mut said = ran.told.diagnostics.iter();
+            said.any(|(_, one)| one.summary == "The identity that needs the key does not exist yet")
+        };
+        if last.iter().any(is_early) {
+            last = self.both_apply().await;
+        }
         // A disk encryption set that the first apply made gets its access to other keys by the second.
         let second = self.both_apply().await;
         if last.iter().any(Ran::has_errors) || !second.iter().any(Ran::has_errors) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use super::configuration::{Block, Configuration};
-use super::planning::ask_plan;
+use super::planning::{ask_plan, revalidates};
 use super::process::{Answered, Process};
 use super::state::{Action, Change, Object, Plan, State, Told};
 use super::walk::{Nodes, somewhen, walk};
@@ -320,6 +320,9 @@ async fn second_plan<P: Provider>(
     (prior, config): (Option<&Object>, &Value),
     told: &mut Told,
 ) -> Option<(Value, Vec<u8>)> {
+    if !revalidates(process, address, config, told).await {
+        return None;
+    }
     let (planned, replaces, private) = ask_plan(process, address, prior, config, told).await?;
     let rule = "Provider produced inconsistent final plan";
     if replaces && change.action == Action::Update {

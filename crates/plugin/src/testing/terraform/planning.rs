@@ -249,6 +249,9 @@ async fn plan_object<P: Provider>(
     options: &Options,
 ) -> (Option<Change>, Told) {
     let mut told = Told::default();
+    if !revalidates(process, address, config, &mut told).await {
+        return (None, told);
+    }
     // A tainted object is planned as if there was none.
     let first = prior.filter(|one| !one.is_tainted);
     let Some((mut planned, replaces, mut private)) =
@@ -283,6 +286,19 @@ async fn plan_object<P: Provider>(
         private,
     };
     (Some(change), told)
+}
+
+/// Whether a configuration is still valid: Terraform asks before each plan, because more of it may be known by then.
+pub(super) async fn revalidates<P: Provider>(
+    process: &Process<P>,
+    address: &str,
+    config: &Value,
+    told: &mut Told,
+) -> bool {
+    let found = process.validated(kind(address), config).await;
+    let has_errors = found.has_errors();
+    told.said(address, found);
+    !has_errors
 }
 
 /// Asks for a plan, and looks whether the answer is one that Terraform takes.
