@@ -722,6 +722,8 @@ struct Seen {
     grantees: Vec<Grantee>,
     /// Whether somebody could not be looked up, who keeps the place in the state.
     is_unread: bool,
+    /// Whom the workspace does not have (anymore).
+    not_made: Vec<Role>,
     facts: VaultKeyFacts,
     model: AccessModel,
 }
@@ -801,7 +803,12 @@ async fn look(
     let is_unread = not_known
         .iter()
         .any(|(_, _, why)| matches!(why, Unknown::Unread(_)));
+    // A workspace that cannot be seen says nothing of its identities.
+    let gone = not_known
+        .iter()
+        .filter(|(_, _, why)| workspace.is_some() && matches!(why, Unknown::NotYetMade));
     Ok(Ok(Seen {
+        not_made: gone.map(|(role, _, _)| *role).collect(),
         grantees,
         is_unread,
         facts,
@@ -860,7 +867,7 @@ pub(super) async fn read(
     };
     adopt(cx, place, &shown).await;
     databricks::warn_of_another(cx, key, azure.databricks_principal_id.known()).await;
-    promise::note(cx, key, grantees);
+    promise::note(cx, key, grantees, &seen.not_made);
     let is_imported = azure.principals.is_null();
     if !is_imported {
         let gone = missing(facts, grantees, &azure.principals(), &unseen);

@@ -19,8 +19,8 @@ use tfplugin::resource::{Change, Plan};
 /// Private data: who had which role at the last refresh.
 const SEEN: &str = "seen";
 
-/// The object ID of each principal, by the name of its role.
-type Seen = BTreeMap<String, String>;
+/// The object ID of each principal, by the name of its role; null for one that the workspace did not have, so that an apply makes it.
+type Seen = BTreeMap<String, Option<String>>;
 
 fn name(role: Role) -> &'static str {
     match role {
@@ -39,41 +39,64 @@ fn seen(cx: &Context<Client>, key: &VaultKeyId) -> Seen {
 /// The principal of AzureDatabricks, as the last refresh noted it.
 pub(super) fn databricks(cx: &Context<Client>, key: &VaultKeyId) -> Option<PrincipalId> {
     let noted = seen(cx, key);
-    noted.get(name(Role::AzureDatabricks))?.parse().ok()
+    let id = noted.get(name(Role::AzureDatabricks))?.as_deref()?;
+    id.parse().ok()
 }
 
-/// Effect: notes the principals that need the key. One that the provider cannot read now keeps the place
-/// that the last note gave it.
-pub(super) fn note(cx: &Context<Client>, key: &VaultKeyId, grantees: &[Grantee]) {
+/// Effect: notes the principals that need the key, and which of them the workspace does not have (`not_made`). One that the provider cannot read
+/// now keeps the place that the last note gave it.
+pub(super) fn note(
+    cx: &Context<Client>,
+    key: &VaultKeyId,
+    grantees: &[Grantee],
+    not_made: &[Role],
+) {
     let mut all = seen(cx, key);
+    for role in not_made {
+        match role {
+            // The binding makes it, and gives it access.
+            Role::DiskEncryptionSet => drop(all.remove(name(*role))),
+            _ => drop(all.insert(name(*role).to_owned(), None)),
+        }
+    }
     // The configuration itself names the storage accounts with tables.
     let noted = grantees.iter().filter(|one| one.role != Role::TableStorage);
     for one in noted {
-        all.insert(name(one.role).to_owned(), one.principal.to_string());
+        all.insert(name(one.role).to_owned(), Some(one.principal.to_string()));
     }
     cx.set_private(SEEN, &all);
 }
 
-/// The principals that need access for some use cases, as the note has them; `None` when it lacks one.
-fn noted(
-    seen: &Seen,
-    cases: &[UseCase],
-    databricks: Option<&PrincipalId>,
-) -> Option<BTreeSet<PrincipalId>> {
+/// Who needs access for some use cases, as the note has it.
+#[derive(Debug, PartialEq, Eq)]
+enum Noted {
+    /// These principals.
+    All(BTreeSet<PrincipalId>),
+    /// One of them does not exist anymore, or not yet: the apply makes it.
+    ToBeMade,
+    /// The note lacks one.
+    Lacking,
+}
+
+fn noted(seen: &Seen, cases: &[UseCase], databricks: Option<&PrincipalId>) -> Noted {
     let mut all = BTreeSet::new();
     for role in cases.iter().flat_map(|case| roles_of(*case)) {
-        let known = match (role, databricks) {
-            (Role::AzureDatabricks, Some(own)) => Some(own.clone()),
-            _ => seen.get(name(*role)).and_then(|text| text.parse().ok()),
-        };
-        match (known, role) {
-            (Some(principal), _) => drop(all.insert(principal)),
+        if let (Role::AzureDatabricks, Some(own)) = (role, databricks) {
+            all.insert(own.clone());
+            continue;
+        }
+        match (seen.get(name(*role)), role) {
+            (Some(None), _) => return Noted::ToBeMade,
+            (Some(Some(text)), _) => match text.parse() {
+                Ok(principal) => drop(all.insert(principal)),
+                Err(_) => return Noted::Lacking,
+            },
             // It exists only after the binding, which gives it access.
             (None, Role::DiskEncryptionSet) => {}
-            (None, _) => return None,
+            (None, _) => return Noted::Lacking,
         }
     }
-    Some(all)
+    Noted::All(all)
 }
 
 /// The principals to promise.
@@ -86,18 +109,19 @@ fn principals(
 ) -> Attr<Vec<Attr<PrincipalId>>> {
     let is_same_place = prior.workspace_resource_id == planned.workspace_resource_id
         && !planned.databricks_principal_id.is_unknown();
-    let promised = cases
+    let noted = cases
         .filter(|_| is_same_place)
-        .and_then(|cases| noted(seen, cases, planned.databricks_principal_id.known()))
-        .zip(planned.of_tables())
-        .map(|(mut all, tables)| {
-            all.extend(tables.into_iter().map(|one| one.principal));
-            all
+        .map_or(Noted::Lacking, |cases| {
+            noted(seen, cases, planned.databricks_principal_id.known())
         });
-    match promised {
-        Some(all) => known_set(all),
-        None if differs => Attr::Unknown,
-        None => prior.principals.clone(),
+    match (noted, planned.of_tables()) {
+        (Noted::All(mut all), Some(tables)) => {
+            all.extend(tables.into_iter().map(|one| one.principal));
+            known_set(all)
+        }
+        (Noted::ToBeMade, _) => Attr::Unknown,
+        _ if differs => Attr::Unknown,
+        _ => prior.principals.clone(),
     }
 }
 
@@ -212,7 +236,7 @@ mod tests {
         for (seen, cases, databricks, expected) in rows {
             let seen: Seen = seen
                 .iter()
-                .map(|(role, id)| ((*role).to_owned(), (*id).to_owned()))
+                .map(|(role, id)| ((*role).to_owned(), Some((*id).to_owned())))
                 .collect();
             let databricks = databricks.map(str::parse).transpose()?;
             let found = noted(&seen, cases, databricks.as_ref());
@@ -222,9 +246,21 @@ mod tests {
                         .map(|one| one.parse())
                         .collect::<Result<BTreeSet<PrincipalId>, _>>()
                 })
-                .transpose()?;
+                .transpose()?
+                .map_or(Noted::Lacking, Noted::All);
             assert_eq!(found, expected, "{seen:?} {cases:?}");
         }
         Ok(())
+    }
+
+    /// What the workspace has lost is made again, and nothing else is promised until then.
+    #[test]
+    fn who_is_gone_is_made_again() {
+        let of = |text: &str| serde_json::from_str::<Seen>(text).unwrap_or_default();
+        let lost = of(&format!(r#"{{"databricks": "{A}", "storage": null}}"#));
+        let cases = [UseCase::ManagedServices, UseCase::Storage];
+        assert_eq!(noted(&lost, &cases, None), Noted::ToBeMade);
+        let only_services = noted(&lost, &[UseCase::ManagedServices], None);
+        assert!(matches!(only_services, Noted::All(all) if all.len() == 1));
     }
 }
