@@ -103,6 +103,23 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// Who needs the key for these use cases and is not named, with the attribute that names it; `None` where everybody is.
+    pub fn unnamed(&self) -> Option<String> {
+        let mut unnamed = Vec::new();
+        if !self.use_cases.is_empty() && self.databricks.is_empty() {
+            unnamed
+                .push("no service account of Databricks is named (`databricks_service_accounts`)");
+        }
+        if self.use_cases.contains(&UseCase::Storage) && self.workspace_project.is_none() {
+            unnamed.push("the project of the workspace is not named (`workspace_project_number`)");
+        }
+        let is_nobody = unnamed.is_empty() && self.grantees().is_empty();
+        match is_nobody {
+            true => Some("none is named".to_owned()),
+            false => (!unnamed.is_empty()).then(|| unnamed.join("; ")),
+        }
+    }
+
     /// Everybody who needs the key.
     pub fn grantees(&self) -> Vec<Grantee> {
         let own_use = match self.use_cases.as_slice() {
@@ -174,10 +191,20 @@ mod tests {
                 "service-123456789012@gs-project-accounts.iam.gserviceaccount.com"
             ]
         );
+        assert_eq!(usage.unnamed(), None);
+        let unnamed = |usage: &Usage| usage.unnamed().unwrap_or_default();
+        usage.databricks.clear();
+        assert!(unnamed(&usage).contains("`databricks_service_accounts`"));
+        usage.workspace_project = None;
+        assert!(unnamed(&usage).contains("`workspace_project_number`"));
+        usage.use_cases = vec![UseCase::ManagedServices];
+        assert!(!unnamed(&usage).contains("`workspace_project_number`"));
         let tables = Usage {
             table_projects: vec!["210987654321".parse()?],
             ..Usage::default()
         };
+        assert_eq!(tables.unnamed(), None);
+        assert_eq!(Usage::default().unnamed().as_deref(), Some("none is named"));
         let tables = tables.grantees();
         let all: Vec<(String, KeyUse)> = tables
             .iter()

@@ -23,7 +23,7 @@ data "dbxcmk_key_readiness" "tables" {
     key_arn = aws_kms_key.tables.arn
     storage_credential_role_arns = distinct([
       for one in data.dbxcmk_storage_encryption.tables.locations : one.storage_credential_role_arn
-      if one.credential == "tables"
+      if one.credential == "tables" && one.storage_credential_role_arn != null
     ])
   }
 }

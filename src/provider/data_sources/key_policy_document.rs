@@ -96,7 +96,7 @@ impl DataSource for KeyPolicyDocumentDataSource {
             ),
             Attribute::bool("include_grants")
                 .describe("Whether to add the statement for grants. Older Databricks documentation shows it, and the present one does not. Default: `false`."),
-            Attribute::string_set("storage_credential_role_arns").format::<RoleArn>("Invalid role ARN").describe(
+            Attribute::string_set("storage_credential_role_arns").no_null_elements().format::<RoleArn>("Invalid role ARN").describe(
                 "ARNs of the roles of storage credentials, for tables of Unity Catalog in buckets that the key encrypts. With the use case \
                  `UNITY_CATALOG`.",
             ),

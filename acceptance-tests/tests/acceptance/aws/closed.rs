@@ -397,6 +397,18 @@ fn null_in_a_required_argument_is_missing() {
     let stage = Stage::new(Over::Sandbox);
     stage.configure(&configuration("[\"STORAGE\", null]", key));
     stage.workdir.refused_plan().error("Null value in a list");
+    // A credential that is no role has none: lists that are made of credentials have nulls.
+    let roles = "storage_credential_role_arns = [\"arn:aws:iam::123456789012:role/tables\", null]";
+    for kind in [
+        "resource \"dbxcmk_key_policy\"",
+        "data \"dbxcmk_key_readiness\"",
+    ] {
+        let stage = Stage::new(Over::Sandbox);
+        stage.configure(&format!(
+            "\n{kind} \"x\" {{\n  use_cases = [\"UNITY_CATALOG\"]\n  aws = {{\n    key_arn = \"arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab\"\n    {roles}\n  }}\n}}\n"
+        ));
+        stage.workdir.refused_plan().error("Null value in a list");
+    }
 }
 
 #[test]

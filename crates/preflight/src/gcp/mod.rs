@@ -138,8 +138,8 @@ pub fn location(key: &CryptoKeyName) -> Option<Finding> {
 /// The finding that lists what the proof of a binding did not examine.
 fn not_examined(facts: &CryptoKeyFacts, question: &Question) -> Option<Finding> {
     let reason = question.usage.not_known.as_ref()?;
-    // A workspace that is known names its accounts itself.
-    let is_unnamed = question.usage.grantees().is_empty() && question.workspace_accounts.is_empty();
+    // Who asks by hand names them; a workspace that is known names its accounts itself.
+    let is_unnamed = question.usage.unnamed().as_ref() == Some(reason);
     let remedy = match is_unnamed {
         true => {
             "Set `databricks_service_accounts` to the service accounts of Databricks (`dbxcmk_key_configuration.….gcp.service_account_email` \

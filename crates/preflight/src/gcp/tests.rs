@@ -490,7 +490,7 @@ fn a_key_without_named_accounts_is_not_examined() -> Outcome {
     let mut question = question(Stage::Plan)?;
     question.usage.databricks = Vec::new();
     question.usage.workspace_project = None;
-    question.usage.not_known = Some("none is named".to_owned());
+    question.usage.not_known = question.usage.unnamed();
     let found = judge(&facts(everybody())?, &question);
     assert_eq!(
         ids(&found),

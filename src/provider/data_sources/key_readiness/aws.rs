@@ -39,7 +39,7 @@ pub(super) fn attributes() -> Vec<Attribute> {
                 "Key policy (JSON) to examine. Default: the policy in KMS, or the one that a `dbxcmk_key_policy` of the same \
                  plan is about to put.",
             ),
-            Attribute::string_set("storage_credential_role_arns").format::<RoleArn>("Invalid role ARN").describe(
+            Attribute::string_set("storage_credential_role_arns").no_null_elements().format::<RoleArn>("Invalid role ARN").describe(
                 "ARNs of the roles of storage credentials, with which Unity Catalog reads and writes tables in buckets that this key encrypts. With \
                  the use case `UNITY_CATALOG`.",
             ),

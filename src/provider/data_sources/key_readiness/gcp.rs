@@ -115,10 +115,10 @@ fn not_examined(facts: &CryptoKeyFacts, usage: &Usage) -> Vec<NotExaminedModel> 
             ));
         }
     }
-    if usage.grantees().is_empty() {
+    if let Some(why) = &usage.not_known {
         all.push(one(
             "Who may use the key",
-            "No service account is named.",
+            &format!("Not everybody who needs it is named: {why}."),
             "Set `databricks_service_accounts` and `workspace_project_number`, or `bucket_project_numbers` for tables.",
         ));
     }
@@ -169,9 +169,8 @@ impl KeyReadinessGcp {
             workspace_project: self.workspace_project_number.known().cloned(),
             not_known: None,
         };
-        if usage.grantees().is_empty() {
-            usage.not_known = Some("none is named".to_owned());
-        }
+        // A key is ready when everybody who needs it may use it: whom nobody names, nobody has examined.
+        usage.not_known = usage.unnamed();
         let mut question = Question::new(usage, Stage::Plan);
         let named = question.usage.databricks.iter();
         let of_workspaces = named.filter(|one| one.workspace().is_some());
@@ -186,7 +185,7 @@ impl KeyReadinessGcp {
         question.is_relied_on = true;
         let facts = client.keys().gcp().facts_for_plan(&key).await;
         let grantees = question.usage.grantees();
-        let all_proven = !grantees.is_empty()
+        let all_proven = question.usage.not_known.is_none()
             && grantees
                 .iter()
                 .all(|grantee| standing(&facts, grantee) == "allowed");

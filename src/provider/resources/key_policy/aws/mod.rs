@@ -76,7 +76,7 @@ pub(super) fn attributes() -> Vec<Attribute> {
             "Whether to add the statement for grants on the workspace bucket. Older Databricks documentation shows it, and the present one does not; set it only if \
              Databricks asks you to. Default: `false`.",
         ),
-        Attribute::string_set("storage_credential_role_arns").format::<RoleArn>("Invalid role ARN").describe(
+        Attribute::string_set("storage_credential_role_arns").no_null_elements().format::<RoleArn>("Invalid role ARN").describe(
             "ARNs of the roles of storage credentials (`databricks_storage_credential`), with which Unity Catalog reads and writes tables in buckets \
              that this key encrypts. With the use case `UNITY_CATALOG`. Each gets a statement of its own, with `kms:Decrypt`, `kms:Encrypt` and \
              `kms:GenerateDataKey*`.",
