@@ -122,7 +122,7 @@ impl KeyCheck {
         }
     }
 
-    /// What it asks, whoever asks: checks with the same text have the same answer.
+    /// What it asks: checks with the same text have the same answer.
     pub fn question(&self) -> String {
         match self {
             Self::Aws(check) => {

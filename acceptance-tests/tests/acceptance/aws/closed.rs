@@ -397,7 +397,7 @@ fn null_in_a_required_argument_is_missing() {
     let stage = Stage::new(Over::Sandbox);
     stage.configure(&configuration("[\"STORAGE\", null]", key));
     stage.workdir.refused_plan().error("Null value in a list");
-    // A credential that is no role has none: lists that are made of credentials have nulls.
+    // Only some credentials have a role, so a list that is made of credentials has nulls.
     let roles = "storage_credential_role_arns = [\"arn:aws:iam::123456789012:role/tables\", null]";
     for kind in [
         "resource \"dbxcmk_key_policy\"",

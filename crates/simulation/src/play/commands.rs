@@ -197,6 +197,8 @@ impl Stage {
                 && is_alone
                 && self.network.met() == 0
                 && is_whole
+                // A key policy that takes access away although a workspace needs it leaves the binding to give it back.
+                && forced.is_empty()
                 && plan.changes.len() == written.len()
                 && !plan.changes.iter().any(|(address, change)| {
                     change.action == Action::Delete && written.contains(address)

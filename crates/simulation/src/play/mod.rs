@@ -348,7 +348,7 @@ impl Stage {
             }
             last = self.both_apply().await;
         }
-        // Whoever binds a workspace without waiting for the key policy that makes its identities is told so, and applies again.
+        // A binding that does not wait for the key policy that makes its identities says so, and the user applies again.
         let is_early = |ran: &Ran| {
             let mut said = ran.told.diagnostics.iter();
             said.any(|(_, one)| one.summary == "The identity that needs the key does not exist yet")

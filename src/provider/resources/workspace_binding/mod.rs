@@ -353,7 +353,7 @@ impl Resource for WorkspaceBindingResource {
              works for workspaces that another resource or team manages.\n\nAn attach cannot be undone: Databricks has no \
              detach, and the storage key of a workspace can be set only once (on Azure it can be changed, and taken back). Destroying this resource only removes it from \
              the state; the keys stay attached.\n\nUse one binding for each workspace. The provider refuses a second binding of \
-             one configuration at plan, and warns of two that are in the state already and agree. It cannot see a binding in another state: the last apply wins, and the next plan of \
+             one configuration that sets the same key at plan, and warns of two that are in the state already and agree. It cannot see a binding in another state: the last apply wins, and the next plan of \
              the other state shows the difference. If `databricks_mws_workspaces` manages the workspace, let it ignore \
              changes of `managed_services_customer_managed_key_id` and `storage_customer_managed_key_id`. If \
              `azurerm_databricks_workspace` manages it, let it ignore changes of `customer_managed_key_enabled`, \
