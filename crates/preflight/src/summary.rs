@@ -15,27 +15,28 @@ struct Way {
     /// Who may use it, and what shows that.
     access: String,
     /// What no read shows.
-    not_examined: &'static str,
+    not_examined: String,
 }
 
-/// What is proven of a key before a workspace takes it for these use cases, a line each.
-pub fn proof(key: &Key, cases: &[UseCase]) -> String {
+/// What is proven of a key before a workspace takes it for these use cases, a line each. `examines_iam`: whether the IAM policies of roles are read
+/// (AWS).
+pub fn proof(key: &Key, cases: &[UseCase], examines_iam: bool) -> String {
     let way = match key {
-        Key::Aws(_) => on_aws(cases),
+        Key::Aws(_) => on_aws(cases, examines_iam),
         Key::Gcp(_) => on_google(),
         Key::Azure(_) => on_azure(),
     };
     let mut lines = String::new();
     let names: Vec<&str> = cases.iter().map(|case| case.in_words()).collect();
     let _ = writeln!(lines, "Key: {key}, for {}", names.join(" and "));
-    let _ = writeln!(lines, "State: {}", way.state);
-    let _ = writeln!(lines, "Access: {}", way.access);
+    let _ = writeln!(lines, "Required state: {}", way.state);
+    let _ = writeln!(lines, "Required access: {}", way.access);
     let _ = writeln!(lines, "When: at plan, and again right before the attach");
     let _ = write!(lines, "Not examined: {}", way.not_examined);
     lines
 }
 
-fn on_aws(cases: &[UseCase]) -> Way {
+fn on_aws(cases: &[UseCase], examines_iam: bool) -> Way {
     let mut actions: Vec<&str> = Vec::new();
     for purpose in [Purpose::ManagedServices, Purpose::Storage] {
         let is_wanted = cases
@@ -47,14 +48,25 @@ fn on_aws(cases: &[UseCase]) -> Way {
             }
         }
     }
+    let (roles, unread) = match examines_iam {
+        true => (
+            "; the roles that use the key, also by their own IAM policies",
+            "",
+        ),
+        false => (
+            "; the roles that use the key",
+            ", the IAM policies of these roles (`examine_iam = false`)",
+        ),
+    };
     Way {
         state: "enabled, symmetric, for encryption, in the Region of the workspace (kms:DescribeKey)",
         access: format!(
-            "Databricks may call {} (key policy, grants); the roles that use the key, also by their own IAM policies",
+            "Databricks may call {} (key policy, grants){roles}",
             actions.join(", ")
         ),
-        not_examined: "resource control policies, VPC endpoint policies, the IAM policies of Databricks, service control policies without \
-                       `aws.simulate`",
+        not_examined: format!(
+            "resource control policies, VPC endpoint policies, the IAM policies of Databricks, service control policies without `aws.simulate`{unread}"
+        ),
     }
 }
 
@@ -67,7 +79,7 @@ fn on_google() -> Way {
             gcp::USE_TO_ENCRYPT,
             gcp::USE_TO_DECRYPT
         ),
-        not_examined: "organization policies, VPC Service Controls",
+        not_examined: "organization policies, VPC Service Controls".to_owned(),
     }
 }
 
@@ -79,7 +91,7 @@ fn on_azure() -> Way {
              the vault)",
             azure::PERMISSIONS.join(", ")
         ),
-        not_examined: "Azure Policy, the firewall of the virtual networks",
+        not_examined: "Azure Policy, the firewall of the virtual networks".to_owned(),
     }
 }
 
@@ -102,14 +114,20 @@ mod tests {
     #[test]
     fn each_cloud_says_what_is_proven_and_what_is_not() -> Result<(), Box<dyn std::error::Error>> {
         for key in keys()? {
-            let said = proof(&key, &[UseCase::ManagedServices, UseCase::Storage]);
+            let said = proof(&key, &[UseCase::ManagedServices, UseCase::Storage], true);
             let starts: Vec<&str> = said
                 .lines()
                 .filter_map(|line| line.split(':').next())
                 .collect();
             assert_eq!(
                 starts,
-                ["Key", "State", "Access", "When", "Not examined"],
+                [
+                    "Key",
+                    "Required state",
+                    "Required access",
+                    "When",
+                    "Not examined"
+                ],
                 "{said}"
             );
             assert_eq!(foreign(key.cloud(), &said), Vec::<String>::new(), "{said}");
@@ -121,13 +139,17 @@ mod tests {
     #[test]
     fn the_actions_are_those_of_the_use_cases() -> Result<(), Box<dyn std::error::Error>> {
         let [key, ..] = keys()?;
-        let said = proof(&key, &[UseCase::ManagedServices]);
+        let said = proof(&key, &[UseCase::ManagedServices], true);
         assert!(
             said.contains("kms:Encrypt, kms:Decrypt (key policy"),
             "{said}"
         );
-        let said = proof(&key, &[UseCase::ManagedServices, UseCase::Storage]);
+        let said = proof(&key, &[UseCase::ManagedServices, UseCase::Storage], true);
         assert!(said.contains("kms:ReEncryptTo"), "{said}");
+        assert!(said.contains("also by their own IAM policies"), "{said}");
+        let said = proof(&key, &[UseCase::Storage], false);
+        assert!(!said.contains("also by their own IAM policies"), "{said}");
+        assert!(said.ends_with("(`examine_iam = false`)"), "{said}");
         Ok(())
     }
 }

@@ -55,7 +55,8 @@ macro_rules! open_enum {
 }
 
 open_enum! {
-    /// The state of an AWS KMS key. Source: AWS KMS developer guide, "Key states of AWS KMS keys".
+    /// The state of a key, in the words of AWS KMS; the other clouds' states are put into them. Source: AWS KMS developer guide, "Key states of
+    /// AWS KMS keys".
     KeyState {
         /// It can be used.
         Enabled "Enabled",

@@ -46,6 +46,11 @@ impl Aws {
         aws_sdk_iam::Client::from_conf(config.build())
     }
 
+    /// Whether the IAM policies of roles are read.
+    pub fn examines_iam(&self) -> bool {
+        self.connection.settings.examine_iam
+    }
+
     /// A role and every policy that decides what it may do, read now. What cannot be read says why.
     pub async fn role(&self, role: &RoleArn) -> RoleKnowledge {
         if !self.connection.settings.examine_iam {

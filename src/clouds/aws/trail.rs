@@ -114,7 +114,7 @@ fn other(code: &str, message: impl Into<String>) -> AwsError {
     }
 }
 
-/// A refusal, by what CloudTrail says. `kind`: with or without a namespace before it.
+/// A refusal, by what CloudTrail says; its `__type` may have a namespace before it.
 fn understood(status: u16, answer: &str) -> AwsError {
     let said: Refusal = serde_json::from_str(answer).unwrap_or_default();
     let kind = said.kind.rsplit('#').next().unwrap_or_default();

@@ -122,7 +122,7 @@ impl KeyCheck {
         }
     }
 
-    /// What it asks: checks with the same text have the same answer.
+    /// What it asks of the key, without its users and its stage: an audit examines one of the checks with the same text.
     pub fn question(&self) -> String {
         match self {
             Self::Aws(check) => {

@@ -160,7 +160,10 @@ fn proof_attribute() -> Attribute {
 
 /// What is proven of keys, each for its use cases, and what of it does not stop the run.
 fn proof_of(client: &Client, keys: &[(Key, Vec<UseCase>)], ignored: &IgnoreFindings) -> String {
-    let each = keys.iter().map(|(key, cases)| proof(key, cases));
+    let examines_iam = client.keys().aws().cloud().examines_iam();
+    let each = keys
+        .iter()
+        .map(|(key, cases)| proof(key, cases, examines_iam));
     let mut lines = each.collect::<Vec<_>>().join("\n\n");
     if let Some(exceptions) = client.stops(ignored).exceptions() {
         lines.push('\n');

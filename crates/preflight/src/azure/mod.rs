@@ -247,12 +247,26 @@ fn unknown_principal(
         Unknown::Unread(reason) => Id::AzurePrincipalNotSeen
             .unread(Subject::Key, question.stage)
             .found(format!("The object ID of {who} is not known: {reason}."))
-            .remedy(
-                Remedy::say("Look it up, and set `databricks_principal_id` in the `azure` block of the provider:")
-                    .run([format!("az ad sp show --id {AZURE_DATABRICKS} --query id --output tsv")]),
-            ),
+            .remedy(how_to_know(role, question)),
     };
     Some(finding.why(needed_for(case)))
+}
+
+/// What makes a principal known that Azure did not show.
+fn how_to_know(role: Role, question: &Question) -> Remedy {
+    match (role, &question.workspace) {
+        (Role::AzureDatabricks, _) => Remedy::say(
+            "Look it up, and set `databricks_principal_id` in the `azure` block of the provider:",
+        )
+        .run([format!(
+            "az ad sp show --id {AZURE_DATABRICKS} --query id --output tsv"
+        )]),
+        (_, None) => Remedy::say("Set `azure.workspace_resource_id` to the resource ID of the workspace."),
+        (_, Some(id)) => Remedy::say(
+            "Allow the identity that runs Terraform to read the workspace (Microsoft.Databricks/workspaces/read). The provider reads it so:",
+        )
+        .run([format!("az databricks workspace show --ids {id}")]),
+    }
 }
 
 /// The resource ID of the vault of a key, as a configuration refers to it.

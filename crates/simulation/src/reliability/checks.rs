@@ -97,7 +97,7 @@ pub(super) fn nothing_twice_nothing_lost(scene: &Scene) {
         keys.any(|key| !key.policy.contains(FOREIGN))
     };
     if scene.with(is_touched) {
-        wrong("somebody else's statement was written anew".to_owned());
+        wrong("somebody else's statement was written again".to_owned());
     }
     let state = scene.state();
     if !state.deposed.is_empty() {

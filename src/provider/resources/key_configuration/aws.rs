@@ -99,7 +99,7 @@ impl KeyConfigurationAws {
         self.key_region = self.key_arn.as_ref().map(|key| key.region().to_owned());
     }
 
-    /// Whether another object of the API is needed: an alias is for people only.
+    /// Whether one object of the API has what both say: an alias is for people only.
     pub(super) fn is_same_object(&self, other: &Self) -> bool {
         self.key_arn.known() == other.key_arn.known()
             && self.reuse_key_for_cluster_volumes == other.reuse_key_for_cluster_volumes

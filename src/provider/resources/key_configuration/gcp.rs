@@ -104,7 +104,7 @@ impl KeyConfigurationGcp {
         };
     }
 
-    /// Whether another object of the API is needed.
+    /// Whether one object of the API has what both say.
     pub(super) fn is_same_object(&self, other: &Self) -> bool {
         self.kms_key_id.known() == other.kms_key_id.known() && self.manual == other.manual
     }

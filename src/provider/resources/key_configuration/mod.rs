@@ -182,7 +182,7 @@ impl KeyConfigurationModel {
         }
     }
 
-    /// Whether another object of the API is needed to have what `other` says.
+    /// Whether one object of the API has what both say.
     fn is_same_object(&self, other: &Self) -> bool {
         let same_key = match (self.aws.known(), other.aws.known()) {
             (Some(own), Some(other)) => own.is_same_object(other),

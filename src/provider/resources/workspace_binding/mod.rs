@@ -226,7 +226,6 @@ fn place(finding: &Finding) -> &'static str {
     }
 }
 
-/// The error for a key that the configuration no longer names, and that Databricks cannot take from a workspace. `before`: the key.
 /// What stays when a binding is destroyed: the keys `attached`, a line for each.
 fn stays_attached(state: &WorkspaceBindingModel, attached: &[String]) -> String {
     let id = state.name();
@@ -254,6 +253,7 @@ fn stays_attached(state: &WorkspaceBindingModel, attached: &[String]) -> String 
     )
 }
 
+/// The error for a key that the configuration no longer names, and that Databricks cannot take from a workspace. `before`: the key.
 fn cannot_detach(case: UseCase, before: &str) -> Diagnostics {
     Diagnostic::error(
         "A key cannot be detached from a workspace",
@@ -302,17 +302,21 @@ fn refuse_second_binding(
     let twice = |case: UseCase| {
         let detail = format!(
             "Another dbxcmk_workspace_binding of this configuration sets the key for {} of workspace {id} as well. Each \
-             would undo the change of the other, and a storage key can be set only once.\n\nKeep one binding for each \
+             would undo the change of the other{}.\n\nKeep one binding for each \
              workspace, with all its keys in it. The provider cannot see a binding in another state: the last apply wins, and \
              the next plan of the other state shows the difference.",
-            case.in_words()
+            case.in_words(),
+            match model.is_azure() {
+                true => "",
+                false => ", and a storage key can be set only once",
+            }
         );
         const SUMMARY: &str = "The workspace is bound twice";
         (SUMMARY, detail)
     };
     if let Some((case, _)) = first(Holding::Taken) {
         let (summary, detail) = twice(*case);
-        return Err(Diagnostic::error(summary, detail).on("workspace_id").into());
+        return Err(Diagnostic::error(summary, detail).on(path).into());
     }
     if let Some((case, _)) = first(Holding::Shared) {
         let (summary, detail) = twice(*case);
