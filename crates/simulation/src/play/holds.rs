@@ -226,9 +226,7 @@ impl Stage {
             };
             let is_silent = silent.is_some_and(|written| {
                 let mut bindings = written.bindings.iter();
-                let mut configurations = written.configurations.iter();
                 bindings.any(|one| one.workspace == workspace)
-                    || configurations.any(|one| one.key == key)
             });
             if is_silent && has_errors {
                 self.network.wrong(format!(

@@ -46,8 +46,8 @@ same failures over real sockets, with the same outcomes: the last table.
 The tables show one failure at a time. Every run of the tests also plays histories in which failures meet: configurations that change, other
 people, kills, interrupts and mangled answers in any order. The section \"Simulate\" of CONTRIBUTING.md says what is checked after each step.
 
-A history sends some 600 requests and takes about a twelfth of a second of two processors, for minutes up to days on its own clock. Each commit plays new
-ones for a minute, and a release plays a million on each cloud. What they have found, and what is repaired since:
+A history sends some 600 requests and takes about a twelfth of a second of two processors, for minutes up to days on its own clock. Every run of the
+tests plays some hundreds, and a release plays a million on each cloud. What they have found, and what is repaired since:
 
 - A value that was known at plan could not be read again within the apply, and Terraform said \"Provider produced inconsistent final plan\".
 - An answer to a create that was changed on the way was believed (Google Cloud and AWS).
