@@ -8,6 +8,8 @@ use reqwest::{Client, ClientBuilder, IntoUrl, Method, Request, RequestBuilder, R
 use tfplugin::Boxed;
 use url::Url;
 
+use super::{Recorder, Sent};
+
 /// What carries a request to a service, and its answer back.
 pub trait Wire: fmt::Debug + Send + Sync {
     /// Carries one request.
@@ -166,6 +168,76 @@ impl Http {
     /// When no answer comes.
     pub async fn execute(&self, request: Request) -> Result<Response, Failure> {
         super::count_request(request.url());
-        self.wire.carry(request).await
+        match super::recorder() {
+            Some(recorder) => {
+                let sent = sent(recorder, &request);
+                recorded(recorder, sent, self.wire.carry(request).await).await
+            }
+            None => self.wire.carry(request).await,
+        }
     }
+}
+
+/// A request, as a recording needs it.
+fn sent(recorder: &Recorder, request: &Request) -> Sent {
+    let url = request.url();
+    recorder.sent(
+        request.method().as_str(),
+        url.host_str().unwrap_or_default(),
+        (url.path(), url.query().unwrap_or_default()),
+        headers(request.headers()),
+        request.body().and_then(reqwest::Body::as_bytes),
+    )
+}
+
+fn headers(headers: &reqwest::header::HeaderMap) -> Vec<(String, String)> {
+    let pair = |(name, value): (&reqwest::header::HeaderName, &reqwest::header::HeaderValue)| {
+        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        (name.as_str().to_owned(), value)
+    };
+    headers.iter().map(pair).collect()
+}
+
+/// Writes a request and its answer into the recording. The body is read for that, so the answer that the caller gets has it from memory.
+async fn recorded(
+    recorder: &Recorder,
+    sent: Sent,
+    answer: Result<Response, Failure>,
+) -> Result<Response, Failure> {
+    let read = match answer {
+        Ok(answer) => read(answer).await,
+        Err(failure) => Err(failure),
+    };
+    match read {
+        Ok((answer, body)) => {
+            recorder.answered(
+                sent,
+                answer.status().as_u16(),
+                &headers(answer.headers()),
+                &body,
+            );
+            Ok(answer)
+        }
+        Err(failure) => {
+            recorder.lost(sent, &failure.to_string());
+            Err(failure)
+        }
+    }
+}
+
+/// An answer with its body in memory, and that body. One that is longer than any service sends is as long afterwards as the caller needs
+/// to refuse it.
+async fn read(mut answer: Response) -> Result<(Response, Vec<u8>), Failure> {
+    let mut body = Vec::new();
+    while let Some(part) = answer.chunk().await? {
+        body.extend_from_slice(&part);
+        if body.len() > super::LONGEST {
+            break;
+        }
+    }
+    let mut again = http::Response::new(body.clone());
+    *again.status_mut() = answer.status();
+    *again.version_mut() = answer.version();
+    *again.headers_mut() = answer.headers().clone();
+    Ok((Response::from(again), body))
 }

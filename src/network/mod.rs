@@ -5,6 +5,7 @@ mod expires_in;
 mod http;
 mod pages;
 mod proxies;
+mod recorder;
 mod rest;
 mod side_by_side;
 #[cfg(feature = "simulation")]
@@ -20,6 +21,7 @@ pub use http::Wire;
 pub use http::{Failure, Http, Loss};
 pub use pages::Pages;
 pub use proxies::Proxies;
+pub(crate) use recorder::{Recorder, Sent, recorder};
 pub use rest::{
     Answer, Call, Refusal, client, is_not_trusted, is_same, plain, reason_phrase, retry_after,
     safe, send,

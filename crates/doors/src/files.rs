@@ -1,6 +1,6 @@
 //! Files, as `std::fs` has them.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 /// The bytes of a file.
@@ -41,6 +41,51 @@ pub fn write(file: impl AsRef<Path>, bytes: &[u8]) -> io::Result<()> {
         return written;
     }
     std::fs::write(file, bytes)
+}
+
+/// Adds to the end of a file, and makes one that is not there.
+///
+/// # Errors
+/// Why the system did not write it.
+pub fn append(file: impl AsRef<Path>, bytes: &[u8]) -> io::Result<()> {
+    let file = file.as_ref();
+    #[cfg(feature = "simulation")]
+    if let Some(written) = crate::machine::of(|machine| {
+        let mut all = machine.disk.read(file).unwrap_or_default();
+        all.extend_from_slice(bytes);
+        machine.disk.write(file, &all)
+    }) {
+        return written;
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options
+        .append(true)
+        .create(true)
+        .open(file)?
+        .write_all(bytes)
+}
+
+/// Writes a file that nobody else can read, where none is.
+///
+/// # Errors
+/// `AlreadyExists` when one is there; otherwise why the system did not write it.
+pub fn create_private(file: impl AsRef<Path>, bytes: &[u8]) -> io::Result<()> {
+    let file = file.as_ref();
+    #[cfg(feature = "simulation")]
+    if let Some(written) = crate::machine::of(|machine| match machine.disk.read(file) {
+        Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+        Err(_) => machine.disk.write(file, bytes),
+    }) {
+        return written;
+    }
+    let mut options = std::fs::OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+        .write(true)
+        .create_new(true)
+        .open(file)?
+        .write_all(bytes)
 }
 
 /// Renames a file, and replaces one that has the new name.

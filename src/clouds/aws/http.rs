@@ -10,12 +10,14 @@ use aws_smithy_runtime_api::client::http::{
     SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_runtime_api::http::Headers;
 use aws_smithy_types::body::SdkBody;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
 use crate::network::count_request;
-use crate::network::{LONGEST, NoBody};
+use crate::network::{LONGEST, NoBody, Recorder, Sent, recorder};
 
 /// The time of day, of which a signature is made.
 #[derive(Debug)]
@@ -76,9 +78,18 @@ impl HttpConnector for Bounded<SharedHttpConnector> {
         if let Ok(url) = request.uri().parse() {
             count_request(&url);
         }
+        let recording = recorder().map(|recorder| (recorder, sent(recorder, &request)));
         let (call, longest) = (self.any.call(request), self.longest);
         HttpConnectorFuture::new(async move {
-            let mut response = call.await?;
+            let mut response = match call.await {
+                Ok(response) => response,
+                Err(error) => {
+                    if let Some((recorder, sent)) = recording {
+                        recorder.lost(sent, word(&error));
+                    }
+                    return Err(error);
+                }
+            };
             let body = std::mem::replace(response.body_mut(), SdkBody::taken());
             let limited = Limited::new(body, longest).map_err(|error| {
                 if error.is::<LengthLimitError>() {
@@ -87,10 +98,48 @@ impl HttpConnector for Bounded<SharedHttpConnector> {
                     error
                 }
             });
-            *response.body_mut() = SdkBody::from_body_1_x(limited);
+            let body = SdkBody::from_body_1_x(limited);
+            let Some((recorder, sent)) = recording else {
+                *response.body_mut() = body;
+                return Ok(response);
+            };
+            // The same error as without a recording, a step earlier: the SDK would meet it when it reads the body.
+            let body = body.collect().await.map_err(ConnectorError::io)?;
+            let body = body.to_bytes();
+            let (status, headers) = (response.status().as_u16(), headers(response.headers()));
+            recorder.answered(sent, status, &headers, &body);
+            *response.body_mut() = SdkBody::from(body);
             Ok(response)
         })
     }
+}
+
+/// How far a request got that has no answer.
+fn word(error: &ConnectorError) -> &'static str {
+    match () {
+        () if error.is_timeout() => "no answer came in time",
+        () if error.is_user() => "the request cannot be written",
+        () => "the connection broke",
+    }
+}
+
+/// A request, as a recording needs it.
+fn sent(recorder: &Recorder, request: &HttpRequest) -> Sent {
+    let url: Option<url::Url> = request.uri().parse().ok();
+    let part =
+        |read: fn(&url::Url) -> Option<&str>| url.as_ref().and_then(read).unwrap_or_default();
+    recorder.sent(
+        request.method(),
+        part(url::Url::host_str),
+        (part(|url| Some(url.path())), part(url::Url::query)),
+        headers(request.headers()),
+        request.body().bytes(),
+    )
+}
+
+fn headers(headers: &Headers) -> Vec<(String, String)> {
+    let pair = |(name, value): (&str, &str)| (name.to_ascii_lowercase(), value.to_owned());
+    headers.iter().map(pair).collect()
 }
 
 /// The same over a network in memory.
