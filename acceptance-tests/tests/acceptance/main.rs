@@ -35,6 +35,7 @@ mod offline;
 mod plugin;
 mod proof;
 mod protocol;
+mod recordings;
 mod release;
 mod review;
 mod second_opinion;

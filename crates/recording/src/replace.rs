@@ -41,8 +41,9 @@ pub struct RawAnswer<'a> {
     pub body: &'a [u8],
 }
 
-/// The headers that a recording has: what is asked, in which form, and when to ask again.
-const HEADERS: [&str; 7] = [
+/// The headers that a recording has: what is asked, of which service, in which form, and when to ask again.
+const HEADERS: [&str; 8] = [
+    "authorization",
     "azure-asyncoperation",
     "content-type",
     "location",
@@ -57,7 +58,7 @@ const LONGEST_WORD: usize = 80;
 
 /// Replaces what is not known to be harmless.
 ///
-/// Two of them with the same secret replace a value by the same placeholder. Whoever has the secret can find out short values by trying all,
+/// Two of them with the same secret replace a value by the same placeholder. With the secret, a reader can find out short values by trying all,
 /// so the secret is not a part of the recording.
 pub struct Replacer {
     key: hmac::Key,
@@ -242,11 +243,29 @@ impl Replacer {
                     || (name == "retry-after" && is_short);
                 let value = match kept {
                     true => value.clone(),
+                    false if name == "authorization" => self.scheme(value),
                     false => self.text(value),
                 };
                 (name.clone(), value)
             })
             .collect()
+    }
+
+    /// How a request says who sends it, and for AWS the region and the service that it is signed for. Nothing of a credential is left of it.
+    fn scheme(&self, value: &str) -> String {
+        const AWS: &str = "AWS4-HMAC-SHA256";
+        let (scheme, rest) = value.split_once(' ').unwrap_or((value, ""));
+        if scheme == AWS {
+            let scope = rest.split(',').next().unwrap_or_default();
+            let mut parts = scope.split('/').skip(2);
+            let mut part = || self.text(parts.next().unwrap_or_default());
+            let (region, service) = (part(), part());
+            return format!("{AWS} {region}/{service}");
+        }
+        match ["Bearer", "Basic"].contains(&scheme) {
+            true => scheme.to_owned(),
+            false => self.replaced(value),
+        }
     }
 
     fn body(&self, headers: &[(String, String)], body: &[u8]) -> Body {

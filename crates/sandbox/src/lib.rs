@@ -15,6 +15,7 @@ pub mod buckets;
     reason = "a KMS that is not its own is asked over the network"
 )]
 pub mod client;
+pub mod compare;
 mod control;
 pub mod data;
 pub mod faults;

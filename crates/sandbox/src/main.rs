@@ -2,11 +2,11 @@
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 use dbxcmk_sandbox::{MANAGED_VPC_WORKSPACE, Options, Sandbox, WORKSPACE, azure, gcp};
 
@@ -18,8 +18,15 @@ use dbxcmk_sandbox::{MANAGED_VPC_WORKSPACE, Options, Sandbox, WORKSPACE, azure, 
 ///
 /// Without a command, it runs until you press Ctrl-C, and prints the environment for another terminal.
 #[derive(Debug, Parser)]
-#[command(name = "dbxcmk-sandbox", version, verbatim_doc_comment)]
+#[command(
+    name = "dbxcmk-sandbox",
+    version,
+    verbatim_doc_comment,
+    args_conflicts_with_subcommands = true
+)]
 struct Arguments {
+    #[command(subcommand)]
+    task: Option<Task>,
     /// Port to listen on [default: any free port].
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     port: u16,
@@ -43,8 +50,37 @@ struct Arguments {
     command: Vec<OsString>,
 }
 
+/// What it does besides serving.
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Ask the sandbox what a recording asked the real services, and report where the answers have another form.
+    ///
+    /// The exit code is 0 when they have the same form, 1 when one differs, and 2 when the recording cannot be read.
+    Compare {
+        /// Directory of the recording: the one that DBXCMK_RECORD named.
+        directory: PathBuf,
+    },
+}
+
+fn compare(directory: &Path) -> ExitCode {
+    match dbxcmk_sandbox::compare::compare_directory(directory) {
+        Ok(report) => {
+            let _ = write!(std::io::stdout(), "{report}");
+            ExitCode::from(u8::from(!report.differences.is_empty()))
+        }
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
 fn main() -> ExitCode {
-    match run(Arguments::parse()) {
+    let arguments = Arguments::parse();
+    if let Some(Task::Compare { directory }) = &arguments.task {
+        return compare(directory);
+    }
+    match run(arguments) {
         Ok(code) => code,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "error: {error}");

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-/// Text without its percent signs; one that is no text afterwards stays as it was.
+/// Text without its percent signs; what is not UTF-8 afterwards stays as it was.
 pub fn decoded(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();

@@ -83,6 +83,24 @@ fn a_field_decides_what_stays_of_its_value() {
     }
 }
 
+/// Each row: the header, and what stays of it.
+#[test]
+fn of_a_credential_only_its_kind_stays() {
+    for (value, stays) in [
+        ("Bearer dapi0123456789abcdef", "Bearer"),
+        ("Basic YWxpY2U6c2VjcmV0", "Basic"),
+        (
+            "AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/20261201/eu-central-1/kms/aws4_request, SignedHeaders=host, Signature=abc",
+            "AWS4-HMAC-SHA256 <word>/kms",
+        ),
+        ("secret", "<word>"),
+    ] {
+        let headers = replacer().headers(&[header("authorization", value)]);
+        let shown = headers.get("authorization").map(|value| kinds(value));
+        assert_eq!(shown.as_deref(), Some(stays), "{value}");
+    }
+}
+
 #[test]
 fn names_that_people_give_are_replaced_and_those_of_the_service_stay() {
     let body = json!({ "aws_key_info": { "brand_new": 1 }, "tags": { "acme_team": "x" } });
