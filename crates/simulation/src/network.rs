@@ -326,6 +326,14 @@ impl Network {
         answer
     }
 
+    /// Serves a read from before the last write. The services of keys are eventually consistent by their own documents; the account's documents
+    /// do not say so of the account.
+    async fn late(&self, asked: Asked) -> (Answer, bool) {
+        let is_of_account = asked.path.starts_with("/api/2.0/accounts/");
+        let effect = (!is_of_account).then_some(&Effect::StaleRead);
+        (self.serve(asked, effect).await, false)
+    }
+
     async fn meet(&self, asked: Asked, mishap: Option<&Mishap>) -> Result<(Answer, bool), Loss> {
         let plain = |status, body: &str| Answer {
             status,
@@ -333,12 +341,8 @@ impl Network {
             body: body.to_owned(),
         };
         Ok(match mishap {
-            None => {
-                // The services of keys are eventually consistent by their own documents; the account's documents do not say so.
-                let is_behind = !asked.path.starts_with("/api/2.0/accounts/") && self.is_behind();
-                let effect = is_behind.then_some(&Effect::StaleRead);
-                (self.serve(asked, effect).await, false)
-            }
+            None if self.is_behind() => self.late(asked).await,
+            None => (self.serve(asked, None).await, false),
             Some(Mishap::NoConnection) => return Err(Loss::Unreachable),
             Some(Mishap::LostRequest) => return Err(Loss::Broken),
             Some(Mishap::LostAnswer) => {
@@ -384,13 +388,13 @@ impl Network {
                 tokio::time::sleep(Duration::from_secs(*seconds)).await;
                 (answer, false)
             }
-            Some(Mishap::Behind) => (self.serve(asked, Some(&Effect::StaleRead)).await, false),
+            Some(Mishap::Behind) => self.late(asked).await,
             Some(Mishap::BehindFor { seconds }) => {
                 self.inner().behind = Some(Instant::now() + Duration::from_secs(*seconds));
                 // Azure's reads are late after a change, and not before it.
                 let late = u32::try_from(seconds / 15).unwrap_or_default();
                 self.services.with(|world| world.now.azure.lateness = late);
-                (self.serve(asked, Some(&Effect::StaleRead)).await, false)
+                self.late(asked).await
             }
             Some(Mishap::TokensEnd) => {
                 self.end_tokens();
