@@ -96,6 +96,18 @@ impl<T: Clone> Watched<T> {
     }
 }
 
+impl<T: Clone, E: Clone> Watched<Result<T, E>> {
+    /// What does not change while Terraform runs: a read that succeeded serves the whole run. One that failed serves those who wait for it, and
+    /// those of the next seconds.
+    pub(super) async fn of_run<F: Future<Output = Result<T, E>>>(
+        &self,
+        fetch: impl FnOnce() -> F,
+    ) -> Result<T, E> {
+        let will_do = |last: &AsOf<Result<T, E>>| last.value.is_ok() || last.begun > long_failed();
+        self.read(will_do, fetch).await.value
+    }
+}
+
 /// How old a read may be for an apply to rest on it: old enough that the resources which Terraform applies side by side share it, however
 /// many they are. The provider forgets at once what it changed itself, and reads a workspace on its own before it changes its keys.
 const LIVE: Duration = Duration::from_secs(60);
@@ -388,6 +400,36 @@ mod tests {
                     'P' => drop(asked(&staged, Stage::Plan, &answer, &times).await),
                     _ => drop(asked(&staged, Stage::Apply, &answer, &times).await),
                 }
+            }
+            assert_eq!(times.load(Ordering::Relaxed), expected, "{name}");
+        }
+    }
+
+    /// Each row: when the run asks (seconds), whether the service answers then, and how often the run has asked the service in the end.
+    #[tokio::test(start_paused = true)]
+    async fn what_does_not_change_is_read_once_and_a_failure_does_not_stand() {
+        type Row<'a> = (&'a str, &'a [(u64, bool)], u32);
+        let rows: [Row<'_>; 4] = [
+            ("a success stands", &[(0, true), (9_999, false)], 1),
+            ("a failure stands for a moment", &[(0, false), (4, true)], 1),
+            (
+                "and not longer",
+                &[(0, false), (5, true), (9_999, false)],
+                2,
+            ),
+            ("however often", &[(0, false), (5, false), (10, true)], 3),
+        ];
+        for (name, asks, expected) in rows {
+            let (watched, times) = (Watched::default(), AtomicU32::new(0));
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            let begun = Instant::now();
+            for (at, answers) in asks {
+                tokio::time::sleep_until(begun + Duration::from_secs(*at)).await;
+                let fetch = || async {
+                    times.fetch_add(1, Ordering::Relaxed);
+                    answers.then_some(()).ok_or("away")
+                };
+                let _: Result<(), &str> = watched.of_run(fetch).await;
             }
             assert_eq!(times.load(Ordering::Relaxed), expected, "{name}");
         }

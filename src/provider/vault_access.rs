@@ -112,7 +112,7 @@ pub async fn grant(
         if deadline.has_passed() {
             return Err(match pending {
                 Some(error) => failed(place, &error),
-                None => late(place, grantee, deadline),
+                None => late(place, grantee, deadline, granting.sent_at.is_some()),
             });
         }
         if pause(granting.wait, cx.stop()).await == Pause::Stopped {
@@ -257,7 +257,25 @@ fn not_seen(
     .into()
 }
 
-fn late(place: Place<'_>, (who, principal): Grantee<'_>, deadline: Deadline) -> Diagnostics {
+fn late(
+    place: Place<'_>,
+    (who, principal): Grantee<'_>,
+    deadline: Deadline,
+    was_sent: bool,
+) -> Diagnostics {
+    if !was_sent {
+        return Diagnostic::error(
+            "The time was over before the key was granted",
+            format!(
+                "{who} ({principal}) needs the use of {}, and the provider could not read within {} whether it has it. Nothing was \
+                 granted.\n\nApply again. To wait longer, set `timeouts`.",
+                place.key,
+                spell(deadline.length())
+            ),
+        )
+        .on("azure.key_vault_key_id")
+        .into();
+    }
     Diagnostic::error(
         "Azure does not show the new access yet",
         format!(

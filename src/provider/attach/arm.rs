@@ -148,24 +148,24 @@ impl ArmPlatform<'_> {
             .is_some_and(|key| !now.has(UseCase::ManagedDisks, key, self.wanted.rotate_disks))
     }
 
-    async fn changed(&self, now: &ArmWorkspace) -> Result<(), AzureError> {
+    /// Sends the keys; or, where Azure makes the identity of the workspace's storage account first, has Azure make it.
+    async fn changed(&self, now: &ArmWorkspace) -> Result<PutOutcome, AzureError> {
         let send = async |body: serde_json::Value| {
             send(self.client, &self.id, &body, self.deadline, &self.stop).await
         };
-        let needs_identity = self.wanted.set.contains_key(&UseCase::Storage)
-            && !matches!(now.storage_principal(), Ok(Some(_)));
-        if needs_identity {
-            send(now.prepared()?).await?;
-            let now = self
-                .client
-                .keys()
-                .azure()
-                .cloud()
-                .workspace(&self.id)
-                .await?;
-            return send(now.with_keys(&self.wanted)?).await;
+        let has_identity = |now: &ArmWorkspace| matches!(now.storage_principal(), Ok(Some(_)));
+        if !self.wanted.set.contains_key(&UseCase::Storage) || has_identity(now) {
+            send(now.with_keys(&self.wanted)?).await?;
+            return Ok(PutOutcome::Accepted);
         }
-        send(now.with_keys(&self.wanted)?).await
+        send(now.prepared()?).await?;
+        let cloud = self.client.keys().azure().cloud();
+        let now = cloud.workspace(&self.id).await?;
+        if has_identity(&now) {
+            return Ok(PutOutcome::Prepared);
+        }
+        send(now.with_keys(&self.wanted)?).await?;
+        Ok(PutOutcome::Accepted)
     }
 
     fn refused(&self, error: &AzureError, now: &ArmWorkspace) -> PutOutcome {
@@ -289,8 +289,9 @@ impl Platform for ArmPlatform<'_> {
     }
 
     async fn put(&self, now: &ArmWorkspace) -> PutOutcome {
-        let Err(error) = self.changed(now).await else {
-            return PutOutcome::Accepted;
+        let error = match self.changed(now).await {
+            Ok(outcome) => return outcome,
+            Err(error) => error,
         };
         let put = self.refused(&error, now);
         let may_be_late = matches!(put, PutOutcome::Compute(_) | PutOutcome::Refused(_, true));

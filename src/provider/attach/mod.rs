@@ -54,6 +54,8 @@ pub struct Look<W> {
 pub enum PutOutcome {
     /// The platform accepted it, or an earlier one is under way.
     Accepted,
+    /// The platform has made what the keys need in the workspace, which can take minutes: the proof is made again, and then the keys are sent.
+    Prepared,
     /// Another update of the workspace is under way.
     Busy,
     /// Compute runs in the workspace, and the platform does not change its keys meanwhile. The diagnostic is for the case
@@ -311,6 +313,7 @@ async fn send<K: KeysInUse, P: Platform>(
             tracing::info!(workspace = platform.name(), "attaching keys");
             match platform.put(&now.workspace).await {
                 PutOutcome::Accepted => return Ok((now, true)),
+                PutOutcome::Prepared => "the workspace was prepared for its keys".to_owned(),
                 PutOutcome::Busy => "another update of the workspace is under way".to_owned(),
                 PutOutcome::Compute(_) if Instant::now() < compute_deadline => {
                     left = left.min(compute_deadline.duration_since(Instant::now()));

@@ -95,13 +95,14 @@ impl<const IS_ARM: bool> Platform for Fake<IS_ARM> {
         self.has_long_had_all
     }
 
-    /// A(ccepted), B(usy), C(ompute), R(efused, and the key may be the reason), r(efused), L(ost).
+    /// A(ccepted), P(repared), B(usy), C(ompute), R(efused, and the key may be the reason), r(efused), L(ost).
     async fn put(&self, _: &char) -> PutOutcome {
         let letter = self.puts.next();
         self.note(letter);
         let refused = || Diagnostic::error("The keys of the workspace could not be changed", "no");
         match letter {
             'A' => PutOutcome::Accepted,
+            'P' => PutOutcome::Prepared,
             'B' => PutOutcome::Busy,
             'C' => PutOutcome::Compute(Diagnostic::error(
                 "Compute is running in the workspace",
@@ -288,7 +289,7 @@ async fn played<const IS_ARM: bool>(given: Given<'_>) -> Result<Came, Box<dyn st
         () = interrupt => return Err("an interrupt has no end of its own".into()),
     };
     let calls = lock(&platform.calls).clone();
-    let is_put = |one: &&(char, Duration)| "ABCRrL".contains(one.0);
+    let is_put = |one: &&(char, Duration)| "APBCRrL".contains(one.0);
     let is_good = |one: &&&(char, Duration)| one.0 == 'w';
     let good: Vec<_> = calls.iter().rev().take_while(|one| is_good(&one)).collect();
     let (outcome, detail, failure) = match attached {
@@ -405,6 +406,32 @@ fn what_is_missing_is_sent_once_and_watched_until_it_stays()
             "A",
             (false, false),
             (65, 85),
+        ),
+        (
+            "what the keys need is made first, and the keys are sent after a new proof",
+            Given {
+                puts: "PA",
+                looks: "bw",
+                again: ".-",
+                ..GIVEN
+            },
+            "ok",
+            "PA",
+            (false, false),
+            (60, 65),
+        ),
+        (
+            "the proof no longer holds once it is made",
+            Given {
+                puts: "PA",
+                looks: "b",
+                again: ".E",
+                ..GIVEN
+            },
+            NO_PROOF,
+            "P",
+            (false, true),
+            (0, 5),
         ),
         (
             "it is not to be watched",
@@ -1101,7 +1128,7 @@ fn what_is_said_has_the_truth_and_the_advice() -> Result<(), Box<dyn std::error:
             },
             &[
                 "The workspace shows b.",
-                "This run changed nothing. Apply again.",
+                "This run changed no key. Apply again.",
             ],
         ),
         (

@@ -217,7 +217,7 @@ pub(super) fn never_ready(truth: &str, orders: &Orders, reason: &str) -> Diagnos
     Diagnostic::error(
         "The workspace could not take the keys in time",
         format!(
-            "{truth}\n\nFor {}, {reason}. Nothing was changed. Apply again when it is over. To wait longer, set `timeouts`.",
+            "{truth}\n\nFor {}, {reason}. No key was changed. Apply again when it is over. To wait longer, set `timeouts`.",
             spell(orders.deadline.length())
         ),
     )
@@ -240,7 +240,7 @@ pub(super) fn no_longer_usable(truth: &str, keys: &[Key]) -> Diagnostic {
 pub(super) fn stopped_before(truth: &str) -> Diagnostic {
     Diagnostic::error(
         "Waiting for the workspace was interrupted",
-        format!("{truth}\n\nThis run changed nothing. Apply again."),
+        format!("{truth}\n\nThis run changed no key. Apply again."),
     )
 }
 

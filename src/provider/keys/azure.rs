@@ -16,7 +16,7 @@ use crate::preflight::azure::{
     VaultKey, VaultKeyFacts, enabling, judge, judge_version, state_of,
 };
 use crate::preflight::{Fact, Finding, NotVisible, Remedy, Stage, Unreadable};
-use crate::provider::cache::{Locks, Readable, Staged, lock};
+use crate::provider::cache::{Locks, Readable, Staged, Watched, lock};
 use crate::requirements::azure::{AZURE_DATABRICKS, Grantee, Role, roles_of};
 use crate::vocabulary::azure::{PrincipalId, VaultKeyId, VaultResourceId, WorkspaceResourceId};
 use crate::vocabulary::{Key, KeyState, UseCase};
@@ -48,7 +48,7 @@ pub struct AzureKeys {
     places: Staged<VaultKeyId, PlaceFacts>,
     grants: Staged<(VaultKeyId, PrincipalId), GrantFact>,
     workspaces: Mutex<BTreeMap<WorkspaceResourceId, Once<Result<ArmWorkspace, AzureError>>>>,
-    databricks: OnceCell<Result<Option<PrincipalId>, AzureError>>,
+    databricks: Watched<Result<Option<PrincipalId>, AzureError>>,
     named_databricks: Mutex<Option<PrincipalId>>,
     vaults: Mutex<BTreeMap<VaultKeyId, VaultResourceId>>,
     planned: Mutex<BTreeMap<VaultKeyId, Vec<PlannedAccess>>>,
@@ -105,7 +105,7 @@ impl AzureKeys {
             places: Staged::default(),
             grants: Staged::default(),
             workspaces: Mutex::default(),
-            databricks: OnceCell::new(),
+            databricks: Watched::default(),
             named_databricks: Mutex::default(),
             vaults: Mutex::default(),
             planned: Mutex::default(),
@@ -224,13 +224,13 @@ impl AzureKeys {
         }
     }
 
-    /// The object ID of AzureDatabricks as Microsoft Graph shows it; a run reads it once.
+    /// The object ID of AzureDatabricks as Microsoft Graph shows it; a run that has read it does not read it again.
     ///
     /// # Errors
     /// When Graph refuses or cannot be reached.
     pub async fn databricks_in_graph(&self) -> Result<Option<PrincipalId>, AzureError> {
         let read = || self.cloud.principal_of(AZURE_DATABRICKS);
-        self.databricks.get_or_init(read).await.clone()
+        self.databricks.of_run(read).await
     }
 
     /// The vault of a key: the one in `named`, one that a resource of this run has named, or the one that the provider finds in the

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::{OnceCell, OwnedMutexGuard};
+use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
 use super::keyring::{About, Service};
@@ -15,7 +15,7 @@ use crate::preflight::gcp::{
     CryptoKeyFacts, PlannedMembers, Question, enabling, judge, state_of_primary,
 };
 use crate::preflight::{Finding, Remedy, Stage};
-use crate::provider::cache::{Locks, Readable, Staged, lock};
+use crate::provider::cache::{Locks, Readable, Staged, Watched, lock};
 use crate::requirements::gcp::Usage;
 use crate::vocabulary::gcp::{CryptoKeyName, ProjectNumber, ServiceAccount};
 use crate::vocabulary::{Key, KeyState, UseCase};
@@ -37,7 +37,7 @@ pub struct GcpKeys {
     above: Staged<String, Above>,
     planned: Mutex<BTreeMap<CryptoKeyName, PlannedMembers>>,
     policy_locks: Locks<CryptoKeyName>,
-    projects: Mutex<BTreeMap<String, Arc<OnceCell<Result<ProjectNumber, GcpError>>>>>,
+    projects: Mutex<BTreeMap<String, Arc<Watched<Result<ProjectNumber, GcpError>>>>>,
 }
 
 impl GcpKeys {
@@ -121,12 +121,10 @@ impl GcpKeys {
         self.facts.get(stage, key, read).await
     }
 
-    /// The number of a project; a run asks Google Cloud once.
+    /// The number of a project; a run that has read it does not read it again.
     pub async fn project_number(&self, project: &str) -> Result<ProjectNumber, GcpError> {
         let cell = Arc::clone(lock(&self.projects).entry(project.to_owned()).or_default());
-        cell.get_or_init(|| self.cloud.project_number(project))
-            .await
-            .clone()
+        cell.of_run(|| self.cloud.project_number(project)).await
     }
 
     /// The state of a key, read now.

@@ -303,6 +303,16 @@ fn vanished(id: WorkspaceId, account: &Account) -> Diagnostic {
     .on("workspace_id")
 }
 
+/// Whether Databricks lets the key of a use case be removed. Where the host does not tell the cloud, it must hold on each that has accounts.
+fn may_be_removed(client: &Client, case: UseCase) -> bool {
+    match client.databricks().cloud_of_host() {
+        Some(cloud) => transition(&cloud, case).remove,
+        None => [Cloud::Aws, Cloud::Gcp]
+            .iter()
+            .all(|cloud| transition(cloud, case).remove),
+    }
+}
+
 pub(super) async fn plan(
     cx: &Context<Client>,
     change: &Change<WorkspaceBindingModel>,
@@ -318,7 +328,7 @@ pub(super) async fn plan(
         let Some(Attr::Known(before)) = prior.map(|prior| prior.wanted(case)) else {
             continue;
         };
-        if plan.model.wanted(case).is_null() && !transition(&Cloud::Aws, case).remove {
+        if plan.model.wanted(case).is_null() && !may_be_removed(client, case) {
             return Err(cannot_detach(case, &before.to_string()).into());
         }
     }
