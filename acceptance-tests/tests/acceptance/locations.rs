@@ -1,5 +1,6 @@
 //! Where tables lie, and by whose key: external locations, roots of metastores and catalogs, with the buckets of three clouds.
 
+use acceptance_tests::harness::Run;
 use acceptance_tests::stage::{Over, Stage};
 use dbxcmk_sandbox::unity::{AZURE_METASTORE, GOOGLE_METASTORE, METASTORE, Metastore, Securable};
 use dbxcmk_sandbox::{MANAGED_VPC_WORKSPACE, WORKSPACE};
@@ -436,16 +437,34 @@ fn a_role_without_the_key_of_its_bucket_is_found_at_plan() {
     stage.configure(&format!("{proof}{policy}"));
     let (ready, findings) = readiness(&stage);
     assert!(ready, "{findings:#?}");
-    still_needed(&stage, "aws", "acme-tables", "role/acme-tables");
+    still_needed(&stage, "aws", "acme-tables", &key, "role/acme-tables");
 }
 
 /// As long as tables lie under the key, the provider does not take it from those who read them.
-fn still_needed(stage: &Stage, cloud: &str, name: &str, who: &str) {
-    let refused = stage.workdir.refused_destroy();
-    let error = refused.error("Tables need this access to the key");
-    for word in [who, "external location tables"] {
-        assert!(error.detail.contains(word), "{word}: {}", error.detail);
-    }
+fn still_needed(stage: &Stage, cloud: &str, name: &str, key: &str, who: &str) {
+    let says_who = |refused: &Run| {
+        let error = refused.error("Tables need this access to the key");
+        for word in [who, "external location tables"] {
+            assert!(error.detail.contains(word), "{word}: {}", error.detail);
+        }
+    };
+    says_who(&stage.workdir.refused_destroy());
+    bucket(stage, cloud, name, &json!({ "kms_key": null }));
+    // The bucket gets the key after the plan: the apply sees it.
+    let planned = stage.workdir.run(&[
+        "plan",
+        "-destroy",
+        "-json",
+        "-input=false",
+        "-out=gone.tfplan",
+    ]);
+    assert!(planned.success, "{}", planned.shown());
+    bucket(stage, cloud, name, &json!({ "kms_key": key }));
+    let applied = stage
+        .workdir
+        .run(&["apply", "-json", "-input=false", "gone.tfplan"]);
+    assert!(!applied.success, "{}", applied.shown());
+    says_who(&applied);
     bucket(stage, cloud, name, &json!({ "kms_key": null }));
     stage.workdir.destroy();
 }
@@ -489,7 +508,7 @@ fn a_service_agent_without_the_key_of_its_bucket_is_found_at_plan() {
     let state = stage.workdir.state("data.dbxcmk_key_readiness.tables");
     assert_eq!(state["requirements"][0]["use_case"], "UNITY_CATALOG");
     stage.workdir.empty_plan();
-    still_needed(&stage, "gcp", "acme-tables", "gs-project-accounts");
+    still_needed(&stage, "gcp", "acme-tables", KEY, "gs-project-accounts");
     // What belongs together is said together.
     let alone = proof.replace("[\"UNITY_CATALOG\"]", "[\"STORAGE\"]");
     stage.configure(&alone);
@@ -542,6 +561,6 @@ fn a_storage_account_without_its_key_is_found_at_plan() {
     let (ready, findings) = readiness(&stage);
     assert!(ready, "{findings:#?}");
     stage.workdir.empty_plan();
-    still_needed(&stage, "azure", "acmetables", principal);
+    still_needed(&stage, "azure", "acmetables", &key, principal);
     assert!(!stage.can_use(OWN_VAULT, principal));
 }

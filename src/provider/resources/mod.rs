@@ -121,7 +121,10 @@ pub fn check_tables(
     match (cases.contains(&KeyUse::UnityCatalog), named) {
         (true, false) => Some(Diagnostic::error(
             "UNITY_CATALOG needs the identities that use the key for tables",
-            format!("`{attribute}` is not set. With `UNITY_CATALOG`, {why} (`{from}`), or remove `UNITY_CATALOG`."),
+            format!(
+                "`{attribute}` names none. With `UNITY_CATALOG`, {why} (`{from}`), or remove `UNITY_CATALOG`. Where a list may be empty, let the \
+                 use case depend on it: `use_cases = concat([\"STORAGE\"], length(local.readers) > 0 ? [\"UNITY_CATALOG\"] : [])`."
+            ),
         )),
         (false, true) => Some(Diagnostic::error(
             "Identities for tables belong to the use case UNITY_CATALOG",

@@ -7,7 +7,7 @@ use super::in_use::{Removal, refuse_removal, users};
 use super::own::{ADDED, AWAITS_DISKS, Shown, added, adopt, owned};
 use super::{
     KeyPolicyAzure, counts_for_vault, key_name, lines, name_of, of_own, parts, principals_in,
-    promise, scope, unread, workspace_of,
+    promise, refuse_to_take_tables, scope, unread, workspace_of,
 };
 use crate::clouds::azure::{ArmWorkspace, AzureError};
 use crate::preflight::azure::{Question, Unknown, judge};
@@ -242,7 +242,10 @@ async fn put_access(
     let access_model = putting.adopt_what_shows(&granted).await?;
     cx.set_private(AWAITS_DISKS, &granted.awaits_disks);
     leaving::stays(cx);
-    putting.give_up(&wanted, plan.may_be_destroyed()).await?;
+    let before = prior.and_then(|prior| prior.azure.known());
+    putting
+        .give_up(&wanted, before, plan.may_be_destroyed())
+        .await?;
     let principals: Vec<PrincipalId> = wanted.keys().cloned().collect();
     if let Attr::Known(azure) = &mut plan.azure {
         if azure.principals.is_unknown() {
@@ -332,6 +335,7 @@ impl Putting<'_> {
     async fn give_up(
         &self,
         wanted: &BTreeMap<PrincipalId, &Grantee>,
+        before: Option<&KeyPolicyAzure>,
         is_agreed: bool,
     ) -> Result<(), Diagnostics> {
         let (cx, Place { key, vault, .. }) = (self.cx, self.place);
@@ -358,7 +362,15 @@ impl Putting<'_> {
             is_agreed,
             is_left: true,
         };
-        if let Err(refused) = refuse_removal(cx, key, &removal).await {
+        let tables = match before {
+            Some(before) => refuse_to_take_tables(cx, before, key, &removal).await,
+            None => Ok(()),
+        };
+        let needed = match tables {
+            Ok(()) => refuse_removal(cx, key, &removal).await,
+            refused => refused,
+        };
+        if let Err(refused) = needed {
             leaving::left(cx, &key_name(key), refused);
             lost.clear();
         }
@@ -440,6 +452,7 @@ pub(in super::super) async fn delete(
         is_agreed: state.may_be_destroyed(),
         is_left: false,
     };
+    refuse_to_take_tables(cx, azure, key, &removal).await?;
     refuse_removal(cx, key, &removal).await?;
     let left: BTreeSet<PrincipalId> = azure.principals().difference(&own).cloned().collect();
     warn_of_left(cx, (key, vault), is_whole_vault, &left, &kept).await;

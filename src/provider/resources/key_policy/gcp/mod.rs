@@ -994,7 +994,14 @@ pub(super) async fn put(
         is_agreed: may_be_destroyed,
         is_left: true,
     };
-    let needed = refuse_removal(cx, &key, &removal).await;
+    let tables = match prior.and_then(|prior| prior.gcp.known()) {
+        Some(prior) => refuse_to_take_tables(cx, prior, &key, &removal).await,
+        None => Ok(()),
+    };
+    let needed = match tables {
+        Ok(()) => refuse_removal(cx, &key, &removal).await,
+        refused => refused,
+    };
     // What stays for another one is still this one's to remove.
     let of_own = |one: &&String| wanted.contains(*one) || kept.contains(*one);
     let mut now: BTreeSet<String> = own.iter().filter(of_own).cloned().collect();
@@ -1041,6 +1048,7 @@ pub(super) async fn delete(cx: &Context<Client>, state: KeyPolicyModel) -> Resul
         is_agreed: state.may_be_destroyed(),
         is_left: false,
     };
+    refuse_to_take_tables(cx, gcp, key, &removal).await?;
     refuse_removal(cx, key, &removal).await?;
     let left = gcp.members().difference(&own).cloned().collect();
     warn_of_left(cx, key, &left, &kept).await;
