@@ -71,6 +71,44 @@ pub fn warn_of_gaps(cx: &Context<Client>, what: &str, gaps: &[Gap]) {
     ));
 }
 
+/// Says that catalogs keep a key that a rotation takes from a workspace: they have a key of their own settings, which no workspace changes, so the
+/// former key is needed as long as they have it. `workspace`: its name, as `workspace 123`.
+pub async fn warn_of_rotation(cx: &Context<Client>, workspace: &str, former: &Key) {
+    let found = with_key(cx.client(), former, Stage::Plan).await;
+    let lines: Vec<String> = found
+        .keyed()
+        .iter()
+        .map(|one| format!("  - {}", one.in_words()))
+        .collect();
+    if lines.is_empty() {
+        let what = format!("The {workspace} gets another key than {former}");
+        return warn_of_gaps(cx, &what, &found.gaps);
+    }
+    let run = cx.client().run();
+    if !run.is_first_report(format!("catalogs keep {former}")) {
+        return;
+    }
+    let unseen = match found.gaps.is_empty() {
+        true => String::new(),
+        false => format!(
+            "\n\nThere may be more. The provider has not seen:\n{}",
+            gaps_in_words(&found.gaps)
+        ),
+    };
+    cx.warn(
+        Diagnostic::warning(
+            "Catalogs keep the former key",
+            format!(
+                "The {workspace} gets another key than {former}. A rotation of a workspace does not change catalogs, and this key stays the key of:\n{}\n\n\
+                 Keep it enabled, and keep the permissions on it, also after the 24 hours that Databricks needs it for the workspace. To give it up, set \
+                 another key in `managed_encryption_settings` of each catalog first.{unseen}",
+                lines.join("\n")
+            ),
+        )
+        .about(former.short()),
+    );
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,6 +2,7 @@
 
 use std::process::{Command, Stdio};
 
+use acceptance_tests::harness::Run;
 use acceptance_tests::harness::providers::provider_binary;
 use acceptance_tests::hcl::Hcl as _;
 use acceptance_tests::stage::{Over, Stage};
@@ -399,4 +400,46 @@ fn the_role_of_a_storage_credential_is_proven_and_let_in() {
     stage.configure("");
     stage.workdir.apply();
     assert!(!stage.kms.policy(&arn).contains(&role));
+}
+
+/// A rotation of a workspace does not change catalogs: those that keep the former key are counted at plan, and what is not seen is said.
+#[test]
+fn a_rotation_counts_the_catalogs_that_keep_the_former_key() {
+    let stage = Stage::new(Over::Sandbox);
+    let (first, second) = (stage.good_key(), stage.good_key());
+    let two = configurations(&second).but("\"own\"", "\"two\"");
+    let configured = |name: &str| {
+        format!(
+            "{}{two}\nresource \"dbxcmk_workspace_binding\" \"prod\" {{\n  workspace_id = \"{WORKSPACE}\"\n  \
+             managed_services_key_configuration_id = dbxcmk_key_configuration.{name}.id\n  settle_time = \"0s\"\n}}\n",
+            configurations(&first)
+        )
+    };
+    stage.configure(&configured("own"));
+    stage.workdir.apply();
+    let id = stage.workdir.attribute(OWN, "/id");
+    give(
+        &stage,
+        METASTORE,
+        "sealed",
+        &json!({ "customer_managed_key_id": id }),
+    );
+    let keeps = "Catalogs keep the former key";
+    let is_quiet = |run: &Run| !run.warnings().iter().any(|one| one.starts_with(keeps));
+    // Without a rotation, there is nothing to count.
+    assert!(is_quiet(&stage.workdir.empty_plan()));
+    stage.configure(&configured("two"));
+    let planned = stage
+        .workdir
+        .run(&["plan", "-json", "-input=false", "-out=plan"]);
+    let detail = &planned.warning(keeps).detail;
+    for word in [
+        "catalog sealed of the metastore",
+        first.as_str(),
+        "managed_encryption_settings",
+    ] {
+        assert!(detail.contains(word), "{word}: {detail}");
+    }
+    stage.workdir.apply();
+    assert!(is_quiet(&stage.workdir.empty_plan()));
 }

@@ -15,6 +15,7 @@ use crate::provider::attach::Orders;
 use crate::provider::attach::account::{
     AccountWorkspace, attached, required, settle_time, workspace,
 };
+use crate::provider::catalog_users::warn_of_rotation;
 use crate::provider::client::{Client, account_to_read, enforce};
 use crate::provider::diagnose::{self, Unavailable, as_first_warnings, as_warnings, later};
 use crate::provider::keys::{KeyCheck, key_of};
@@ -139,6 +140,30 @@ async fn former_key(
     Ok(former
         .and_then(|former| former.cloud_and_key())
         .map(|(_, key)| key))
+}
+
+/// Counts the catalogs that keep a key which this change takes from the workspace.
+async fn count_catalogs(
+    cx: &Context<Client>,
+    account: &Account,
+    id: WorkspaceId,
+    (prior, plan): (&WorkspaceBindingModel, &WorkspaceBindingModel),
+) {
+    let configurations =
+        |model: &WorkspaceBindingModel| UseCase::ACCOUNT.map(|case| model.configuration(case));
+    let (before, after) = (configurations(prior), configurations(plan));
+    for former in before.iter().filter(|one| !after.contains(one)) {
+        let Attr::Known(former) = former else {
+            continue;
+        };
+        // A plan that cannot read what the workspace had says so where it needs it: `former_key`.
+        let read = cx.client().reads().configuration(account, former).await;
+        if let Ok(Some(remote)) = read
+            && let ConfigurationKey::Known { key, .. } = key_of(&remote)
+        {
+            warn_of_rotation(cx, &format!("workspace {id}"), &key).await;
+        }
+    }
 }
 
 /// The keys of all use cases, once their configurations are known and can be read.
@@ -362,6 +387,9 @@ pub(super) async fn plan(
         Err(errors) => return Err(errors.into()),
     };
     client.warn_of_unknown_clouds(cx);
+    if let Some(prior) = prior {
+        count_catalogs(cx, account, id, (prior, &plan.model)).await;
+    }
     let mut examined = examine(client, account, &now, &plan.model, Stage::Plan).await?;
     for case in UseCase::ACCOUNT
         .into_iter()

@@ -13,6 +13,7 @@ use super::{Examined, WorkspaceBindingModel, cannot_detach, fill, refuse_second_
 use crate::clouds::azure::{ArmWorkspace, AzureError};
 use crate::preflight::azure::AttachedVaultKey;
 use crate::preflight::{Finding, Id, Stage};
+use crate::provider::catalog_users::warn_of_rotation;
 use crate::provider::client::{Client, enforce, not_read};
 use crate::provider::diagnose::{self, Unavailable, as_first_warnings, as_warnings, later};
 use crate::requirements::transition;
@@ -163,6 +164,35 @@ pub(super) fn validate(config: &WorkspaceBindingModel) -> Diagnostics {
 /// The key of a use case, when it is known.
 fn key_of(model: &WorkspaceBindingModel, case: UseCase) -> Option<&VaultKeyId> {
     model.wanted(case).known()?.vault_key()
+}
+
+/// Counts the catalogs that keep a key which this change takes from the workspace.
+async fn count_catalogs(
+    cx: &Context<Client>,
+    id: &WorkspaceResourceId,
+    prior: &WorkspaceBindingModel,
+    plan: &WorkspaceBindingModel,
+) {
+    // Most who have keys on Azure configure no Databricks account, and then nothing is read.
+    if cx.client().databricks().id().is_err() {
+        return;
+    }
+    let is_known = |case: &UseCase| !plan.wanted(*case).is_unknown();
+    if !UseCase::ALL.iter().all(is_known) {
+        return;
+    }
+    let planned: Vec<&VaultKeyId> = UseCase::ALL
+        .into_iter()
+        .filter_map(|case| key_of(plan, case))
+        .collect();
+    let former = UseCase::ALL
+        .into_iter()
+        .filter_map(|case| key_of(prior, case))
+        .filter(|key| !planned.iter().any(|own| own.is_same_key(key)));
+    for key in former {
+        let name = format!("workspace {}", id.id().name());
+        warn_of_rotation(cx, &name, &Key::Azure(key.versionless())).await;
+    }
 }
 
 /// The keys of all use cases, once they are known.
@@ -361,6 +391,9 @@ pub(super) async fn plan(
         }
         Err(error) => return Err(unread(&id, &error).into()),
     };
+    if let Some(prior) = prior {
+        count_catalogs(cx, &id, prior, &plan.model).await;
+    }
     let missing = missing(&plan.model, rotates, &now);
     let configured = as_configured(&plan.model, &change.config);
     let Examined { mut findings, .. } = examine(client, &configured, &now, Stage::Plan).await;
