@@ -154,6 +154,7 @@ impl ConnectionArguments {
             aws_profile: self.aws_profile.clone(),
             assume_role: self.assume_role.clone(),
             role_pattern: None,
+            aws_tries: None,
             ca_bundle: self.ca_bundle.clone(),
             endpoints: Endpoints {
                 kms: self.endpoint_kms.clone(),

@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -46,6 +47,8 @@ pub struct AwsSettings {
     pub assume_role: Option<AssumeRole>,
     /// The ARN of a role to take on for the keys of other accounts, with `{account}` instead of the account.
     pub role_pattern: Option<String>,
+    /// How often a call is tried that AWS throttles or does not carry out; `None` for what AWS's own tools do (three times).
+    pub tries: Option<u32>,
     /// Where KMS is, if not where AWS has it.
     pub kms_endpoint: Option<String>,
     /// Where STS is, if not where AWS has it.
@@ -176,6 +179,9 @@ impl Connection {
                 }
                 if let Some(profile) = &settings.profile {
                     loader = loader.profile_name(profile);
+                }
+                if let Some(tries) = settings.tries {
+                    loader = loader.retry_config(RetryConfig::standard().with_max_attempts(tries));
                 }
                 let key = settings
                     .access_key

@@ -229,6 +229,7 @@ impl Aws {
         // The path style serves names with dots, too, for which no certificate of S3 is made out.
         let url = format!("{base}/{name}?encryption");
         let http = self.plain_client()?;
+        let tries = self.connection.settings.tries.unwrap_or(TRIES);
         let mut pause = FIRST_PAUSE;
         let mut attempt = 1;
         loop {
@@ -238,7 +239,7 @@ impl Aws {
                 Err(AwsError::Unreachable { .. }) => true,
                 Err(_) => false,
             };
-            if !again || attempt >= TRIES {
+            if !again || attempt >= tries {
                 return outcome;
             }
             attempt += 1;

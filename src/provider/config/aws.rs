@@ -31,6 +31,9 @@ pub struct AwsBlock {
     /// Of the command that reads many accounts, and no attribute: a role in each, with `{account}` in its ARN.
     #[serde(skip)]
     pub role_pattern: Option<String>,
+    /// The same: how often a call is tried.
+    #[serde(skip)]
+    pub tries: Option<u32>,
     /// The same: the address of CloudTrail.
     #[serde(skip)]
     pub cloudtrail_endpoint: Option<String>,
@@ -142,6 +145,7 @@ impl AwsBlock {
             token: text(&self.token).map(Into::into),
             ca_bundle: text(&self.ca_bundle).map(Into::into),
             role_pattern: self.role_pattern.clone(),
+            tries: self.tries,
             cloudtrail_endpoint: self.cloudtrail_endpoint.clone(),
             ..AwsSettings::default()
         };

@@ -68,6 +68,8 @@ pub struct Connection {
     pub assume_role: Option<String>,
     /// A role in each other AWS account, with `{account}` in its ARN.
     pub role_pattern: Option<String>,
+    /// How often a call to AWS is tried; `None` for what AWS's own tools do.
+    pub aws_tries: Option<u32>,
     /// The email of a Google service account to impersonate.
     pub impersonate_service_account: Option<String>,
     /// The ID of the tenant of Microsoft Entra ID.
@@ -137,6 +139,7 @@ impl Connection {
                 ca_bundle: text(&self.ca_bundle),
                 assume_role: role.into(),
                 role_pattern: self.role_pattern.clone(),
+                tries: self.aws_tries,
                 cloudtrail_endpoint: self.endpoints.cloudtrail.clone(),
                 endpoints: Attr::Known(of_aws),
                 ..AwsBlock::default()
