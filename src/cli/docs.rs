@@ -249,7 +249,7 @@ fn provider_page(examples: &Path) -> std::io::Result<String> {
 }
 
 /// The examples of a resource, each with its heading: by cloud, then the usual layouts. A resource has those that differ for it.
-const LAYOUTS: [(&str, &str); 9] = [
+const LAYOUTS: [(&str, &str); 11] = [
     ("AWS", "resource.tf"),
     ("Google Cloud", "resource-google.tf"),
     ("Azure", "resource-azure.tf"),
@@ -260,6 +260,14 @@ const LAYOUTS: [(&str, &str); 9] = [
     (
         "Tables of Unity Catalog in other buckets",
         "resource-unity-catalog.tf",
+    ),
+    (
+        "Tables of Unity Catalog in other buckets, on Google Cloud",
+        "resource-unity-catalog-google.tf",
+    ),
+    (
+        "Tables of Unity Catalog in storage accounts, on Azure",
+        "resource-unity-catalog-azure.tf",
     ),
     ("A workspace that has its keys already", "resource-adopt.tf"),
 ];
