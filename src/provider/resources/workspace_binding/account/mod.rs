@@ -142,6 +142,29 @@ async fn former_key(
         .map(|(_, key)| key))
 }
 
+/// The keys of the configurations that a binding names, as far as they are known and can be read now.
+async fn keys_as_read(
+    client: &Client,
+    account: &Account,
+    model: &WorkspaceBindingModel,
+) -> Vec<Key> {
+    let mut keys = Vec::new();
+    for case in UseCase::ACCOUNT {
+        let Attr::Known(configuration) = model.configuration(case) else {
+            continue;
+        };
+        // A plan that cannot read a configuration says so where it needs it: `former_key`, `keys_of`.
+        let read = client.reads().configuration(account, configuration).await;
+        if let Ok(Some(remote)) = read
+            && let ConfigurationKey::Known { key, .. } = key_of(&remote)
+            && !keys.contains(&key)
+        {
+            keys.push(key);
+        }
+    }
+    keys
+}
+
 /// Counts the catalogs that keep a key which this change takes from the workspace.
 async fn count_catalogs(
     cx: &Context<Client>,
@@ -149,19 +172,16 @@ async fn count_catalogs(
     id: WorkspaceId,
     (prior, plan): (&WorkspaceBindingModel, &WorkspaceBindingModel),
 ) {
-    let configurations =
-        |model: &WorkspaceBindingModel| UseCase::ACCOUNT.map(|case| model.configuration(case));
-    let (before, after) = (configurations(prior), configurations(plan));
-    for former in before.iter().filter(|one| !after.contains(one)) {
-        let Attr::Known(former) = former else {
-            continue;
-        };
-        // A plan that cannot read what the workspace had says so where it needs it: `former_key`.
-        let read = cx.client().reads().configuration(account, former).await;
-        if let Ok(Some(remote)) = read
-            && let ConfigurationKey::Known { key, .. } = key_of(&remote)
-        {
-            warn_of_rotation(cx, &format!("workspace {id}"), &key).await;
+    let configurations = |model: &WorkspaceBindingModel| {
+        UseCase::ACCOUNT.map(|case| model.configuration(case).clone())
+    };
+    if configurations(prior) == configurations(plan) {
+        return;
+    }
+    let stays = keys_as_read(cx.client(), account, plan).await;
+    for former in keys_as_read(cx.client(), account, prior).await {
+        if !stays.contains(&former) {
+            warn_of_rotation(cx, &format!("workspace {id}"), &former).await;
         }
     }
 }
