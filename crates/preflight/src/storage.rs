@@ -52,8 +52,8 @@ pub struct StorageAccount {
     pub key_source: String,
     /// The address of its key, if it has one.
     pub key: Option<String>,
-    /// The identity that uses the key: that of the account, or the one that is assigned to it for encryption.
-    pub principal: Option<PrincipalId>,
+    /// The identity that uses the key: that of the account, or the one that is assigned to it for encryption; or why that is not known.
+    pub principal: Result<Option<PrincipalId>, String>,
 }
 
 /// A key of AWS KMS, as KMS describes the name by which a bucket has it.
@@ -530,7 +530,7 @@ mod tests {
                 name: "acmetables".to_owned(),
                 key_source: source.to_owned(),
                 key: key.map(str::to_owned),
-                principal: None,
+                principal: Ok(None),
             })
         };
         let vault = "https://acme.vault.azure.net/keys/tables";

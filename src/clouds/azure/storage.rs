@@ -50,19 +50,33 @@ struct Assigned {
     user_assigned_identity: Option<String>,
 }
 
-/// The identity that uses the key: the one that is assigned for it, else that of the account.
-fn principal(identity: Option<&Json>, assigned: Option<&str>) -> Option<PrincipalId> {
-    let identity = identity?;
-    let found = match assigned.filter(|own| !own.is_empty()) {
-        None => identity.get("principalId")?,
+/// The identity that uses the key: the one that is assigned for it, else that of the account. An account without an identity has none.
+///
+/// # Errors
+/// When the account names an identity that its answer does not have, or whose object ID is none: then nobody knows who uses the key.
+fn principal(
+    identity: Option<&Json>,
+    assigned: Option<&str>,
+) -> Result<Option<PrincipalId>, String> {
+    let id = match assigned.filter(|own| !own.is_empty()) {
+        None => identity.and_then(|own| own.get("principalId")),
         Some(own) => {
-            let all = identity.get("userAssignedIdentities")?.as_object()?;
-            let mut all = all.iter();
-            let (_, found) = all.find(|(id, _)| id.eq_ignore_ascii_case(own))?;
-            found.get("principalId")?
+            let all = identity.and_then(|one| one.get("userAssignedIdentities")?.as_object());
+            let mut all = all.into_iter().flatten();
+            let found = all.find(|(id, _)| id.eq_ignore_ascii_case(own));
+            let id = found.and_then(|(_, found)| found.get("principalId"));
+            Some(id.ok_or_else(|| format!("Azure shows no `principalId` of its identity {own}"))?)
         }
     };
-    found.as_str()?.parse().ok()
+    match id {
+        None | Some(Json::Null) => Ok(None),
+        Some(Json::String(id)) if id.is_empty() => Ok(None),
+        Some(id) => id
+            .as_str()
+            .and_then(|id| id.parse().ok())
+            .map(Some)
+            .ok_or_else(|| format!("Azure shows {id} as the `principalId` of its identity")),
+    }
 }
 
 fn read(json: Json) -> Result<StorageAccount, AzureError> {
@@ -122,17 +136,24 @@ mod tests {
             "principalId": OWN,
             "userAssignedIdentities": { "/subscriptions/S/x": { "principalId": ASSIGNED, "clientId": "c" } },
         });
+        let none = json!({ "type": "None", "principalId": null });
+        let strange = json!({ "principalId": "me" });
         let rows = [
-            (None, None, None),
-            (Some(&both), None, Some(OWN)),
-            (Some(&both), Some(""), Some(OWN)),
-            (Some(&both), Some("/subscriptions/s/X"), Some(ASSIGNED)),
-            // One that is not shown is not replaced by another one.
-            (Some(&both), Some("/subscriptions/s/y"), None),
+            (None, None, Ok(None)),
+            (Some(&none), None, Ok(None)),
+            (Some(&both), None, Ok(Some(OWN))),
+            (Some(&both), Some(""), Ok(Some(OWN))),
+            (Some(&both), Some("/subscriptions/s/X"), Ok(Some(ASSIGNED))),
+            // One that is not shown is not replaced by another one, and is not none.
+            (Some(&both), Some("/subscriptions/s/y"), Err(())),
+            (None, Some("/subscriptions/s/y"), Err(())),
+            (Some(&strange), None, Err(())),
         ];
         for (identity, assigned, expected) in rows {
-            let found = principal(identity, assigned).map(|own| own.to_string());
-            assert_eq!(found.as_deref(), expected, "{assigned:?}");
+            let found = principal(identity, assigned);
+            let found = found.map(|own| own.map(|own| own.to_string()));
+            let found = found.as_ref().map(Option::as_deref).map_err(drop);
+            assert_eq!(found, expected, "{identity:?} {assigned:?}");
         }
     }
 

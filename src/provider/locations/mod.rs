@@ -238,8 +238,16 @@ impl LocationReads {
             permission: why.permission.map(str::to_owned),
         };
         for (store, read) in &facts {
-            if let Fact::Unreadable(why) = read {
-                gaps.push(named(format!("{ENCRYPTION} {store}"), why));
+            match read {
+                Fact::Unreadable(why) => gaps.push(named(format!("{ENCRYPTION} {store}"), why)),
+                Fact::Known(StoreFacts::Azure(account)) => {
+                    gaps.extend(account.principal.as_ref().err().map(|why| Gap {
+                        what: format!("The identity with which {store} uses its key"),
+                        why: format!("{why}."),
+                        permission: None,
+                    }));
+                }
+                Fact::Known(_) => {}
             }
         }
         for (key, read) in &keys {

@@ -60,7 +60,8 @@ impl Place {
         match store.as_ref().and_then(|store| facts.get(store)) {
             Some(Fact::Known(StoreFacts::Google { project: own, .. })) => project.clone_from(own),
             Some(Fact::Known(StoreFacts::Azure(account))) => {
-                principal.clone_from(&account.principal);
+                // Where it cannot be read, a gap says so.
+                principal = account.principal.clone().ok().flatten();
             }
             _ => {}
         }
@@ -290,13 +291,20 @@ impl RootBuckets {
             return own;
         };
         let names: Vec<&str> = workspaces.iter().map(|(name, _)| name.as_str()).collect();
-        let names = names.join(", ");
+        let (names, has, of) = match names.as_slice() {
+            [one] => (format!("workspace {one}"), "has", "the workspace"),
+            all => (
+                format!("workspaces {}", all.join(", ")),
+                "have",
+                "the workspaces",
+            ),
+        };
         let mut keys: Vec<&RootKey> = workspaces.iter().map(|(_, key)| key).collect();
         keys.dedup();
         match keys.as_slice() {
             [RootKey::None] => Protection {
                 why: format!(
-                    "{} It is the bucket of the workspace {names}, which has no storage key.",
+                    "{} It is the bucket of the {names}, which {has} no storage key.",
                     own.why
                 ),
                 ..own
@@ -305,12 +313,12 @@ impl RootBuckets {
                 by: EncryptedBy::OwnKey,
                 key: Some(key.clone()),
                 why: format!(
-                    "It is the bucket of the workspace {names}: Databricks encrypts what it writes there with the storage key of the workspace."
+                    "It is the bucket of the {names}: Databricks encrypts what it writes there with the storage key of {of}."
                 ),
                 permission: None,
             },
             _ => Protection::not_known(format!(
-                "It is the bucket of several workspaces ({names}) that do not have the same storage key, or whose storage key cannot be read."
+                "It is the bucket of the {names}, which do not have the same storage key, or whose storage key cannot be read."
             )),
         }
     }

@@ -335,6 +335,63 @@ mod with_twins {
         assert_eq!(stage.workdir.addresses(), ["dbxcmk_key_policy.a"]);
     }
 
+    /// Each row: for what a workspace uses the key, what the policy is written for, what it is narrowed to, and what of the data of the workspace
+    /// the refusal names; none where the workspace needs nothing of what is given up.
+    #[test]
+    fn only_workspaces_that_use_the_key_for_it_need_a_statement() {
+        const ID: &str = "c1000000-0000-4000-8000-000000000001";
+        const STORAGE: &str = "\"STORAGE\"";
+        let rows: [(&str, &str, &str, Option<&str>); 4] = [
+            ("managed_services", BOTH, SERVICES, None),
+            ("storage", BOTH, SERVICES, Some("workspace storage")),
+            // What remains grants all that managed services need.
+            ("managed_services", BOTH, STORAGE, None),
+            // The policy was written for storage alone, and a workspace relies on it for managed services.
+            ("managed_services", STORAGE, SERVICES, None),
+        ];
+        for (uses, before, after, named) in rows {
+            let stage = Stage::new(Over::Sandbox);
+            let key = stage.kms.create_key(&json!({}));
+            stage.configure(&twin("a", before, &key));
+            stage.workdir.apply();
+            stage.sandbox.with(|world| {
+                let configuration = json!({ "customer_managed_key_id": ID, "use_cases": ["MANAGED_SERVICES", "STORAGE"],
+                    "aws_key_info": { "key_arn": key, "key_region": "eu-central-1" } });
+                world.now.configurations.insert(ID.to_owned(), configuration);
+                let field = format!("{uses}_customer_managed_key_id");
+                world.workspace(WORKSPACE).fields.insert(field, Json::from(ID));
+            });
+            let name = format!("{uses}: {before} to {after}");
+            stage.configure(&twin("a", after, &key));
+            if let Some(named) = named {
+                let run = stage.workdir.refused_plan();
+                let error = run.error("Workspaces need these statements of the key policy");
+                assert!(error.detail.contains(named), "{name}: {}", error.detail);
+                assert!(
+                    !error.detail.contains("for managed services"),
+                    "{name}: {}",
+                    error.detail
+                );
+                continue;
+            }
+            stage.workdir.apply();
+            stage.workdir.empty_plan();
+            // Who uses the key for it needs what remains.
+            let run = stage.workdir.refused_destroy();
+            let error = run.error("Workspaces need these statements of the key policy");
+            assert!(
+                error.detail.contains("for managed services"),
+                "{name}: {}",
+                error.detail
+            );
+            assert!(
+                !error.detail.contains("for workspace storage"),
+                "{name}: {}",
+                error.detail
+            );
+        }
+    }
+
     /// A plan refuses to give up a key that workspaces use, also with an ID that the provider cannot read. A user who agrees gets a warning
     /// with what that means and with each workspace that is cut off.
     #[test]

@@ -184,6 +184,17 @@ impl Usage {
         Self { grants, ..self }
     }
 
+    /// The same, for all data of a workspace: what a workspace does with a key does not depend on what a policy was written for.
+    #[must_use]
+    pub fn for_every_use_case(mut self) -> Self {
+        for case in UseCase::ACCOUNT.map(KeyUse::from) {
+            if !self.use_cases.contains(&case) {
+                self.use_cases.push(case);
+            }
+        }
+        self
+    }
+
     /// The same, with the cluster volumes of the role that launches clusters.
     #[must_use]
     pub fn with_cross_account_role(self, role: Option<RoleArn>) -> Self {

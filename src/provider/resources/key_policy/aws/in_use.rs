@@ -17,20 +17,26 @@ use kms_policy::Document;
 use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 
-/// The workspaces that need what is lost on a key now, one line each; empty when there are none.
+/// The workspaces that need what is lost on a key now.
 pub(super) async fn users_of(
     client: &Client,
     key: &KeyArn,
     lost: &[PermissionChange],
-) -> Result<Vec<String>, Diagnostics> {
+) -> Result<Vec<UserOfKey>, Diagnostics> {
     let all = all_users_of(client, &key.clone().into()).await?;
     let mut users = Vec::new();
     for user in all {
         if needs(client, key, &user, lost).await? {
-            users.push(user.in_words());
+            users.push(user);
         }
     }
     Ok(users)
+}
+
+/// Whether a workspace needs what Databricks loses: what it loses for data that the workspace does not have under the key, it does not need there.
+fn is_for_data_of(change: &PermissionChange, user: &UserOfKey) -> bool {
+    let is_it = |case: &UseCase| change.purpose.use_case() == (*case).into();
+    user.cases.iter().any(is_it)
 }
 
 /// Whether a workspace that uses a key needs some of what is lost on it.
@@ -43,7 +49,8 @@ async fn needs(
     let mut roles = Vec::new();
     for change in lost {
         match &change.user {
-            User::Databricks(_) => return Ok(true),
+            User::Databricks(_) if is_for_data_of(change, user) => return Ok(true),
+            User::Databricks(_) => {}
             User::CrossAccountRole(role) => roles.push(role.to_string()),
             // Its tables are in buckets, and no workspace has the key for them.
             User::StorageCredential(_) => {}
@@ -77,14 +84,27 @@ async fn needs(
     )
 }
 
-/// What those who use the key would lose by a change of its policy.
+/// What is lost, a line for each. What Databricks loses for data that none of these workspaces has under the key is left out: it would send the
+/// reader after a workspace that is not there. Without workspaces, all is said.
+pub(super) fn lost_by(users: &[UserOfKey], lost: &[PermissionChange]) -> Vec<String> {
+    let is_needed = |one: &&PermissionChange| {
+        !matches!(one.user, User::Databricks(_))
+            || users.is_empty()
+            || users.iter().any(|user| is_for_data_of(one, user))
+    };
+    let needed = lost.iter().filter(is_needed);
+    let lines = needed.flat_map(PermissionChange::in_words);
+    lines.map(|line| format!("  - {line}")).collect()
+}
+
+/// What those who use the key would lose by a change of its policy, for all data that a workspace can have under a key.
 pub(super) fn losses(
     before: &Document,
     after: &Document,
     key: &KeyArn,
     usage: &Usage,
 ) -> Vec<PermissionChange> {
-    effects(before, after, key, usage)
+    effects(before, after, key, &usage.clone().for_every_use_case())
         .into_iter()
         .filter_map(PermissionChange::loss)
         .collect()
@@ -163,18 +183,17 @@ async fn refusal(
         true => catalogs::lines_of(cx, &name, removal.what, removal.stage).await,
         false => Vec::new(),
     };
-    let lost: Vec<String> = removal
-        .lost
-        .iter()
-        .flat_map(PermissionChange::in_words)
-        .map(|line| format!("  - {line}"))
-        .collect();
+    let lost = match catalogs.is_empty() {
+        true => lost_by(&users, removal.lost),
+        false => lost_by(&[], removal.lost),
+    };
+    let lines: Vec<String> = users.iter().map(UserOfKey::in_words).collect();
     if users.is_empty() {
         let (what, is_said) = (removal.what, removal.remedy.is_none());
         refuse_after_rotation(cx, &name, what, removal.stage, is_said).await?;
         return catalogs::refuse(&name, what, &lost, &catalogs, is_said);
     }
-    if let Some(restore) = scheduled(cx.client(), key, removal.stage, &users).await {
+    if let Some(restore) = scheduled(cx.client(), key, removal.stage, &lines).await {
         return Err(restore.into());
     }
     Err(Diagnostic::error(
@@ -184,7 +203,7 @@ async fn refusal(
              their clusters do not start. A key cannot be detached from a workspace.{}",
             removal.what,
             lost.join("\n"),
-            users.join("\n"),
+            lines.join("\n"),
             catalogs::also(&catalogs),
             removal.remedy.map_or_else(String::new, |remedy| format!("\n\n{remedy}"))
         ),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use self::in_use::{
-    Removal, UNDO_THE_CHANGE, delete_the_workspaces, keep_the_former_key, losses,
+    Removal, UNDO_THE_CHANGE, delete_the_workspaces, keep_the_former_key, losses, lost_by,
     refuse_removal_in_use, users_of,
 };
 use self::write::{Write, merged, refuse_lockout, understood, write};
@@ -637,6 +637,7 @@ async fn refuse_destruction_in_use(
         Ok(after) => losses(&before, &after, key, &usage),
         // Nothing would be left of the policy: all that the statements grant is lost.
         Err(_) => usage
+            .for_every_use_case()
             .purposes()
             .into_iter()
             .map(|(purpose, user)| PermissionChange::all_lost(purpose, user))
@@ -890,16 +891,14 @@ async fn warn_of_missing(
         }
         false => lost,
     };
-    let what: Vec<String> = lost
-        .iter()
-        .flat_map(PermissionChange::in_words)
-        .map(|line| format!("  - {line}"))
-        .collect();
-    if what.is_empty() {
+    if lost.is_empty() {
         return Ok(());
     }
     match users_of(cx.client(), key, &lost).await {
-        Ok(users) => leaving::cut_off(cx, &key.clone().into(), &what, &users),
+        Ok(users) => {
+            let lines: Vec<String> = users.iter().map(User::in_words).collect();
+            leaving::cut_off(cx, &key.clone().into(), &lost_by(&users, &lost), &lines);
+        }
         Err(errors) => errors.into_iter().for_each(|one| cx.warn(as_warning(one))),
     }
     Ok(())

@@ -154,7 +154,7 @@ async fn keys_as_read(
             continue;
         };
         // A plan that cannot read a configuration says so where it needs it: `former_key`, `keys_of`.
-        let read = client.reads().configuration(account, configuration).await;
+        let read = client.reads().configuration(account, &configuration).await;
         if let Ok(Some(remote)) = read
             && let ConfigurationKey::Known { key, .. } = key_of(&remote)
             && !keys.contains(&key)
