@@ -362,6 +362,8 @@ pub struct AuditFacts {
     pub has_all_catalogs: bool,
     /// The places where tables lie.
     pub locations: Vec<SeenLocation>,
+    /// Whether these are all places of the account, and of each is known by whose key it is encrypted.
+    pub has_all_locations: bool,
     /// Keys that let Databricks in without a key configuration.
     pub unregistered: Vec<Unregistered>,
     /// Subscriptions that the caller cannot see.

@@ -309,6 +309,9 @@ pub struct KeyUsers {
     pub catalogs: Option<Vec<String>>,
     /// IDs of key configurations.
     pub configurations: Vec<String>,
+    /// Where tables lie under it: URLs, and catalogs on default storage by their names; none when it is not known.
+    #[serde(default)]
+    pub locations: Option<Vec<String>>,
 }
 
 /// A key, as the report shows it.

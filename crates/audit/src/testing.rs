@@ -113,6 +113,7 @@ pub(super) fn good() -> AuditFacts {
         keys: BTreeMap::from([(GOOD.to_owned(), key("111122223333"))]),
         catalogs: Vec::new(),
         has_all_catalogs: true,
+        has_all_locations: true,
         locations: vec![SeenLocation {
             url: "s3://acme-lake/".to_owned(),
             kind: LocationKind::ExternalLocation,

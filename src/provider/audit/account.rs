@@ -73,6 +73,9 @@ fn take_locations(locations: &Locations, catalogs: &Catalogs, gathered: &mut Gat
         note: one.protection.why.clone(),
     });
     gathered.facts.locations = seen.collect();
+    let is_known = |one: &SeenLocation| one.encrypted_by != EncryptedBy::NotKnown;
+    gathered.facts.has_all_locations =
+        locations.unseen().next().is_none() && gathered.facts.locations.iter().all(is_known);
     // The gaps of catalogs are said with the catalogs, and a finding names the metastores without a workspace.
     let is_own = |gap: &&Gap| {
         let mut unassigned = catalogs.unassigned.keys();

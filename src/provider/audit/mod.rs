@@ -203,6 +203,7 @@ impl Auditor {
                 keys: BTreeMap::new(),
                 catalogs: Vec::new(),
                 has_all_catalogs: false,
+                has_all_locations: false,
                 locations: Vec::new(),
                 unregistered: Vec::new(),
                 hidden: Vec::new(),

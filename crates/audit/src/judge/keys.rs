@@ -12,7 +12,7 @@ use crate::facts::{Attached, AuditFacts, Loss, LossKind, Part, SeenKey, Unread};
 use crate::report::{AuditedKey, Gravity, KeyUsers, LastUsed, NOT_KNOWN, Name, Proof, Rotates};
 use crate::subject::{AuditSubject, SubjectKind};
 use preflight::{Finding, LastUse, Severity, Standing, Subject};
-use vocabulary::{Cloud, Key, KeyState};
+use vocabulary::{Cloud, EncryptedBy, Key, KeyState};
 
 /// Findings of the proof that say that a key is lost or will be.
 const OF_DANGER: [&str; 13] = [
@@ -67,7 +67,8 @@ pub(super) fn judged(
         let subject = AuditSubject::of(SubjectKind::Key, name);
         let until = until(seen, facts.time, rules.policy.require.expiry_notice_days);
         let proof = proven(seen, &subject, rules, drafts, unread);
-        danger(name, seen, until, drafts);
+        let used_by = used_by(facts, name, users);
+        danger(name, seen, (until, &used_by), drafts);
         rotation(name, seen, rules, drafts);
         place(name, seen, &rules.policy.require.key_accounts, drafts);
         others(name, seen, &rules.trusted, drafts);
@@ -95,10 +96,18 @@ pub(super) fn judged(
                 all.dedup();
                 all
             }),
-            used_by: used_by(facts, name, users),
+            used_by,
         });
     }
     lines
+}
+
+/// Whether a key that a place names is this one. On Azure, a place may name a version of it.
+fn is_key(own: &str, name: &str) -> bool {
+    match (own.parse(), name.parse()) {
+        (Ok(Key::Azure(own)), Ok(Key::Azure(name))) => own.is_same_key(&name),
+        _ => own == name,
+    }
 }
 
 fn used_by(facts: &AuditFacts, name: &str, users: &BTreeMap<&str, String>) -> KeyUsers {
@@ -124,8 +133,18 @@ fn used_by(facts: &AuditFacts, name: &str, users: &BTreeMap<&str, String>) -> Ke
     catalogs.dedup();
     let mut workspaces: Vec<Name> = users.keys().map(|id| Name::from(*id)).collect();
     workspaces.sort_by_key(|id| (id.as_str().len(), id.clone()));
+    let mut locations: Vec<String> = facts
+        .locations
+        .iter()
+        .filter(|one| one.encrypted_by == EncryptedBy::OwnKey)
+        .filter(|one| one.key.as_ref().is_some_and(|own| is_key(own, name)))
+        .map(|one| one.url.clone())
+        .collect();
+    locations.sort();
+    locations.dedup();
     KeyUsers {
         workspaces,
+        locations: (facts.has_all_locations || !locations.is_empty()).then_some(locations),
         // A catalog that the audit did not read may have the key as well; the report shows those
         // that it found all the same.
         catalogs: (facts.has_all_catalogs || !catalogs.is_empty()).then_some(catalogs),
@@ -214,7 +233,12 @@ fn proven(
 }
 
 /// A key that is lost or will be, where the proof has not said it: of a key that only a catalog has there is no proof.
-fn danger(name: &str, seen: &SeenKey, until: Option<OffsetDateTime>, drafts: &mut Drafts) {
+fn danger(
+    name: &str,
+    seen: &SeenKey,
+    (until, used_by): (Option<OffsetDateTime>, &KeyUsers),
+    drafts: &mut Drafts,
+) {
     let subject = AuditSubject::of(SubjectKind::Key, name);
     let is_off = seen
         .state
@@ -244,6 +268,7 @@ fn danger(name: &str, seen: &SeenKey, until: Option<OffsetDateTime>, drafts: &mu
         };
         lines.push(format!("{what} {how} on {}.", rfc3339(loss.at)));
     }
+    lines.extend(what_stops(used_by));
     drafts.add(
         Draft::of(AuditId::KeyInDanger, subject)
             .weighing(match is_final {
@@ -256,6 +281,26 @@ fn danger(name: &str, seen: &SeenKey, until: Option<OffsetDateTime>, drafts: &mu
                 "See what uses the key and how it comes back: `terraform-provider-dbxcmk key status {name}`. Renew or extend what expires."
             )),
     );
+}
+
+/// What is lost with a key, a line each.
+fn what_stops(used_by: &KeyUsers) -> Vec<String> {
+    let catalogs = used_by.catalogs.iter().flatten();
+    let catalogs = catalogs.map(|one| format!("The catalog {one} has it."));
+    let places = used_by.locations.iter().flatten();
+    let places = places.map(|one| format!("Tables lie under it: {one}."));
+    let workspaces = match used_by.workspaces.as_slice() {
+        [] => None,
+        all => Some(format!(
+            "These workspaces have it: {}.",
+            all.iter().map(Name::as_str).collect::<Vec<_>>().join(", ")
+        )),
+    };
+    workspaces
+        .into_iter()
+        .chain(catalogs)
+        .chain(places)
+        .collect()
 }
 
 /// A key that is not rotated, where the proof has not said it.

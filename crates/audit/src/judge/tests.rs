@@ -39,6 +39,37 @@ fn a_good_account_has_no_finding() {
     );
 }
 
+/// A key that encrypts tables and nothing else is used: the report says by what, and what is lost with it.
+#[test]
+fn the_tables_under_a_key_are_lost_with_it() {
+    let name = OF_CATALOG;
+    let mut facts = good();
+    let mut key = facts.keys.values().next().unwrap().clone();
+    key.state = Some(KeyState::Disabled);
+    key.proof = None;
+    facts.keys.insert(name.to_owned(), key);
+    let place = &mut facts.locations[0];
+    (place.encrypted_by, place.key) = (EncryptedBy::OwnKey, Some(name.to_owned()));
+    let url = place.url.clone();
+    let report = report(facts.clone());
+    let used = |report: &AuditReport| {
+        let key = report.keys.iter().find(|one| one.key.as_str() == name);
+        key.unwrap().used_by.locations.clone()
+    };
+    assert_eq!(used(&report), Some(vec![url.clone()]));
+    let found = report.findings.iter().find(|one| one.id == "key-in-danger");
+    let found = &found.unwrap().found;
+    assert!(
+        found.contains(&format!("Tables lie under it: {url}.")),
+        "{found}"
+    );
+    // Where not all places were seen, none that was seen does not mean that there is none.
+    facts.locations.clear();
+    assert_eq!(used(&super::tests::report(facts.clone())), Some(Vec::new()));
+    facts.has_all_locations = false;
+    assert_eq!(used(&super::tests::report(facts)), None);
+}
+
 #[test]
 fn what_is_planted_is_found() {
     let report = judged_by(planted(), &policy(POLICY), None).report;

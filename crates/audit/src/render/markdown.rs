@@ -152,21 +152,27 @@ fn changes(out: &mut String, report: &AuditReport, most: usize) {
     }
 }
 
+fn known_count(all: Option<&[String]>) -> String {
+    all.map_or_else(|| "not known".to_owned(), |all| all.len().to_string())
+}
+
 fn keys(out: &mut String, report: &AuditReport, most: usize) {
     let all = endangered(report);
     if all.is_empty() {
         return;
     }
     let _ = writeln!(out, "\n#### Keys in danger ({})\n", all.len());
-    out.push_str("| Key | State | Until | Workspaces |\n|---|---|---|---|\n");
+    out.push_str("| Key | State | Until | Workspaces | Catalogs | Places of tables |\n|---|---|---|---|---|---|\n");
     for key in all.iter().take(MOST) {
         let _ = writeln!(
             out,
-            "| {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} |",
             code(key.key.as_str(), most),
             plain(&key.state, most),
             plain(key.until.as_deref().unwrap_or("no date"), most),
-            key.used_by.workspaces.len()
+            key.used_by.workspaces.len(),
+            known_count(key.used_by.catalogs.as_deref()),
+            known_count(key.used_by.locations.as_deref())
         );
     }
     more(out, all.len());

@@ -242,10 +242,15 @@ fn users(key: &AuditedKey) -> String {
         Some(all) if all.is_empty() => String::new(),
         Some(all) => format!("; catalogs {}", all.join(", ")),
     };
+    let tables = match &key.used_by.locations {
+        None => "; where tables lie not known".to_owned(),
+        Some(all) if all.is_empty() => String::new(),
+        Some(all) => format!("; tables in {}", all.join(", ")),
+    };
     match workspaces.is_empty() {
-        true => format!("no workspace uses it{catalogs}"),
+        true => format!("no workspace uses it{catalogs}{tables}"),
         false => format!(
-            "used by the workspaces {}{more}{catalogs}",
+            "used by the workspaces {}{more}{catalogs}{tables}",
             first.join(", ")
         ),
     }

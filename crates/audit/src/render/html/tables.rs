@@ -247,8 +247,12 @@ fn users(key: &AuditedKey) -> String {
         None => "catalogs not known".to_owned(),
         Some(all) => format!("{} catalogs", all.len()),
     };
+    let tables = match &used.locations {
+        None => "where tables lie not known".to_owned(),
+        Some(all) => format!("{} places of tables", all.len()),
+    };
     format!(
-        "{} workspaces<span class=\"sub\">{}{more}</span><span class=\"sub\">{catalogs}, {} key configurations</span>",
+        "{} workspaces<span class=\"sub\">{}{more}</span><span class=\"sub\">{catalogs}, {} key configurations, {tables}</span>",
         used.workspaces.len(),
         named.join(", "),
         used.configurations.len()
