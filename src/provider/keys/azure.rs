@@ -1,7 +1,7 @@
 //! Keys of Key Vault and Managed HSM as one run sees them: what the same plan is going to grant counts as granted. `keyring.rs` says how old a
 //! read may be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -51,6 +51,7 @@ pub struct AzureKeys {
     databricks: Watched<Result<Option<PrincipalId>, AzureError>>,
     named_databricks: Mutex<Option<PrincipalId>>,
     vaults: Mutex<BTreeMap<VaultKeyId, VaultResourceId>>,
+    made_for: Mutex<BTreeMap<VaultKeyId, BTreeSet<UseCase>>>,
     planned: Mutex<BTreeMap<VaultKeyId, Vec<PlannedAccess>>>,
     granted: Mutex<BTreeMap<VaultKeyId, Instant>>,
     vault_locks: Locks<VaultKeyId>,
@@ -108,6 +109,7 @@ impl AzureKeys {
             databricks: Watched::default(),
             named_databricks: Mutex::default(),
             vaults: Mutex::default(),
+            made_for: Mutex::default(),
             planned: Mutex::default(),
             granted: Mutex::default(),
             vault_locks: Locks::default(),
@@ -201,6 +203,17 @@ impl AzureKeys {
     ) -> Result<ArmWorkspace, AzureError> {
         let cell = Arc::clone(lock(&self.workspaces).entry(id.clone()).or_default());
         cell.get_or_init(|| self.cloud.workspace(id)).await.clone()
+    }
+
+    /// Effect: a key configuration of this run has the key, for these use cases. Where several have it, what one of them is for counts.
+    pub fn is_made_for(&self, key: &VaultKeyId, cases: impl IntoIterator<Item = UseCase>) {
+        let mut all = lock(&self.made_for);
+        all.entry(key.clone()).or_default().extend(cases);
+    }
+
+    /// For what the key configurations of this run have the key; `None` where none has it.
+    pub fn made_for(&self, key: &VaultKeyId) -> Option<BTreeSet<UseCase>> {
+        lock(&self.made_for).get(key).cloned()
     }
 
     /// Effect: a resource of this run names this as the object ID of AzureDatabricks in the tenant.

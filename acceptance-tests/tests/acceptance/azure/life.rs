@@ -65,6 +65,35 @@ fn a_versionless_identifier_pins_a_version() {
     );
 }
 
+/// A key is attached for what its key configuration is for; one that is narrowed afterwards is said, and takes nothing away.
+#[test]
+fn a_key_is_attached_for_what_its_configuration_is_for() {
+    const NOT_FOR: &str = "The key configuration is not for workspace storage";
+    let stage = Stage::on_azure();
+    let all = resources(OWN_VAULT);
+    let narrow = all.but(
+        "\"lakehouse\" {\n  use_cases = [\"MANAGED_SERVICES\", \"MANAGED_DISKS\", \"STORAGE\"]\n  azure = {\n    key_vault_key_id = ",
+        "\"lakehouse\" {\n  use_cases = [\"MANAGED_SERVICES\", \"MANAGED_DISKS\"]\n  azure = {\n    key_vault_key_id = ",
+    );
+    stage.configure_azure(&narrow);
+    let refused = stage.workdir.refused_plan();
+    let error = refused.error(NOT_FOR);
+    assert!(
+        error.detail.contains("MANAGED_SERVICES"),
+        "{}",
+        error.detail
+    );
+    stage.configure_azure(&all);
+    stage.workdir.apply();
+    stage.configure_azure(&narrow);
+    let applied = stage.workdir.apply();
+    applied.warning(NOT_FOR);
+    stage.workdir.empty_plan().warning(NOT_FOR);
+    stage.configure_azure(&all);
+    stage.workdir.apply();
+    assert_eq!(stage.workdir.empty_plan().warnings(), Vec::<&str>::new());
+}
+
 /// Managed disks that follow new versions by themselves: a version to which Azure has moved is not a change.
 #[test]
 fn managed_disks_may_follow_by_themselves() {

@@ -20,7 +20,8 @@ pub use state::{CHANGE_DATES, enabling, known_state, state_at, state_of};
 pub use unseen::{reading, unseen};
 pub use versions::{Behind, behind};
 pub use workspace::{
-    ArmWorkspaceFacts, AttachedVaultKey, Judged, judge_workspace, judged_versions, with_tables,
+    ArmWorkspaceFacts, AttachedVaultKey, Judged, judge_configuration, judge_workspace,
+    judged_versions, with_tables,
 };
 
 use super::{Fact, Finding, Id, Remedy, Stage, Subject, Unreadable};

@@ -999,3 +999,29 @@ fn only_who_has_the_key_from_nowhere_else_loses_it() -> Outcome {
     }
     Ok(())
 }
+
+/// Each row: what the configuration is for, what the key is attached for, and whether that is refused.
+#[test]
+fn a_key_is_attached_for_what_its_configuration_is_for() -> Outcome {
+    use UseCase::{ManagedServices, Storage};
+    let rows: [(&[UseCase], UseCase, bool); 4] = [
+        (&[ManagedServices, Storage], Storage, false),
+        (&[ManagedServices], ManagedServices, false),
+        (&[ManagedServices], Storage, true),
+        (&[], Storage, true),
+    ];
+    for (made_for, case, is_refused) in rows {
+        let made_for = made_for.iter().copied().collect();
+        let found = judge_configuration(&key_id("")?, case, &made_for);
+        let is_error = |one: &Finding| {
+            one.id == Id::KeyConfigurationUseCase && one.severity == Severity::Error
+        };
+        assert_eq!(
+            found.as_ref().is_some_and(is_error),
+            is_refused,
+            "{made_for:?}"
+        );
+        assert_eq!(found.is_some(), is_refused);
+    }
+    Ok(())
+}

@@ -1,6 +1,7 @@
 //! What an Azure Databricks workspace itself says against a key. Sources: Microsoft.Databricks REST API; the Azure Databricks
 //! documentation of customer-managed keys ("Premium plan", "not on FedRAMP workspaces").
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::{Finding, Hint, Id, Remedy, Subject};
@@ -39,6 +40,32 @@ impl fmt::Display for AttachedVaultKey {
             Self::Unreadable(text) => write!(f, "`{text}`, which is not a key"),
         }
     }
+}
+
+/// What a key configuration of the same run says of an attach. Azure has no such object and would take the key: the configuration alone says for
+/// what it is meant. `made_for`: its use cases.
+pub fn judge_configuration(
+    key: &VaultKeyId,
+    case: UseCase,
+    made_for: &BTreeSet<UseCase>,
+) -> Option<Finding> {
+    if made_for.contains(&case) {
+        return None;
+    }
+    let names: Vec<&str> = made_for.iter().map(|one| one.name()).collect();
+    let finding = Id::KeyConfigurationUseCase
+        .error(Subject::of(case))
+        .summary(format!("The key configuration is not for {}", case.in_words()))
+        .found(format!(
+            "The `dbxcmk_key_configuration` of {key} has `use_cases` = {}; the plan attaches its key for {case}.",
+            names.join(", ")
+        ))
+        .why(
+            "Its `use_cases` say what the key can be attached for, and whoever reviews it relies on that. The provider attaches no key for more.",
+        )
+        .remedy(Remedy::hint(Hint::AddUseCase(case)))
+        .about(key.to_string());
+    Some(finding)
 }
 
 /// What is known of a workspace.

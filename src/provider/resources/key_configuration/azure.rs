@@ -110,6 +110,9 @@ pub(super) async fn plan(
     }
     let stays = prior_key.is_some() && prior_key == key_of(&plan.model);
     plan.model.plan_proof(client, prior);
+    if let (Some(key), Some(cases)) = (key_of(&plan.model), plan.model.cases()) {
+        client.keys().azure().is_made_for(key, cases);
+    }
     let Attr::Known(azure) = &mut plan.model.azure else {
         return Ok(());
     };

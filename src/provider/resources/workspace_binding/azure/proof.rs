@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::{WorkspaceBindingAzure, key_of};
 use crate::clouds::azure::ArmWorkspace;
 use crate::preflight::azure::{
-    Behind, Judged, Question, behind, judge_access, judge_version, judge_workspace,
+    Behind, Judged, Question, behind, judge_access, judge_configuration, judge_version,
+    judge_workspace,
 };
 use crate::preflight::{Fact, Finding, Id, Stage, Subject};
 use crate::provider::client::Client;
@@ -52,6 +53,11 @@ pub(super) async fn examine(
         let Some(key) = key_of(model, case) else {
             continue;
         };
+        if let Some(made_for) = azure.made_for(key)
+            && let Some(finding) = judge_configuration(key, case, &made_for)
+        {
+            examined.add(finding);
+        }
         let judged = about.judged(case, key, now.has(case, key, rotates));
         let former = about.former(case, &judged);
         // The disk encryption set that the attach makes, or that is there, gets its access from this binding.
