@@ -142,8 +142,13 @@ pub fn run(arguments: &LintArguments) -> ExitCode {
         match number {
             0 if code != 0 => String::new(),
             0 => "There is no `.tf` or `.tf.json` file here.".to_owned(),
-            1 => "1 file: every name exists.".to_owned(),
-            number => format!("{number} files: every name exists."),
+            1 => {
+                "1 file: every name inside a nested attribute exists. Terraform checks the others."
+                    .to_owned()
+            }
+            number => format!(
+                "{number} files: every name inside a nested attribute exists. Terraform checks the others."
+            ),
         }
     };
     if !answer.is_empty() && writeln!(std::io::stdout(), "{}", printable(&answer)).is_err() {

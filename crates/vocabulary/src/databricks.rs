@@ -314,6 +314,9 @@ impl FromStr for UseCase {
                 "STORAGE" | "DBFS" | "EBS" | "WORKSPACE_STORAGE" => {
                     "; write `STORAGE` (cluster volumes are part of it, through `reuse_key_for_cluster_volumes`)"
                 }
+                "UNITY_CATALOG" | "TABLES" => {
+                    " of a workspace: tables of Unity Catalog need no key configuration, only `UNITY_CATALOG` in a `dbxcmk_key_policy`"
+                }
                 "DISKS" | "MANAGED_DISK" => "; write `MANAGED_DISKS` (only on Azure)",
                 _ => "; there are `MANAGED_SERVICES` and `STORAGE`, and on Azure `MANAGED_DISKS`",
             };

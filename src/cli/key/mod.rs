@@ -330,15 +330,12 @@ fn disabling(key: &str, ids: &[String]) -> String {
         .iter()
         .map(|id| format!(" --acknowledge {id}"))
         .collect();
-    format!(
-        "terraform-provider-dbxcmk key disable {key}{}",
-        named.concat()
-    )
+    format!("dbxcmk key disable {key}{}", named.concat())
 }
 
 /// The command that gives it back; none where a restore does not help.
 fn restoring(key: &str, way_back: WayBack) -> Option<String> {
-    let command = format!("terraform-provider-dbxcmk key restore {key}");
+    let command = format!("dbxcmk key restore {key}");
     match way_back {
         WayBack::Restore => Some(command),
         WayBack::Anyway => Some(format!("{command} --enable-anyway")),
@@ -728,7 +725,7 @@ mod tests {
     /// The command that is printed is one that works.
     #[test]
     fn a_restore_is_offered_as_it_is_needed() {
-        let command = "terraform-provider-dbxcmk key restore K";
+        let command = "dbxcmk key restore K";
         assert_eq!(restoring("K", WayBack::Restore).as_deref(), Some(command));
         let anyway = restoring("K", WayBack::Anyway).expect("a command");
         assert_eq!(anyway, format!("{command} --enable-anyway"));

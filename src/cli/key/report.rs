@@ -379,14 +379,9 @@ impl Report {
 fn connected(text: &str, flags: &str) -> String {
     let lines: Vec<String> = text
         .split('\n')
-        .map(|line| {
-            match line
-                .trim_start()
-                .starts_with("terraform-provider-dbxcmk key ")
-            {
-                true => format!("{}{flags}", line.trim_end()),
-                false => line.to_owned(),
-            }
+        .map(|line| match line.trim_start().starts_with("dbxcmk key ") {
+            true => format!("{}{flags}", line.trim_end()),
+            false => line.to_owned(),
         })
         .collect();
     lines.join("\n")
@@ -577,24 +572,25 @@ mod tests {
     #[test]
     fn printed_commands_keep_the_flags_of_the_connection() {
         let mut report = Report::of("K");
-        report.next = Some("terraform-provider-dbxcmk key disable K --dry-run".to_owned());
+        report.next = Some("dbxcmk key disable K --dry-run".to_owned());
         report.errors = vec![Trouble {
             summary: "s".to_owned(),
-            detail: "Run:\n\n  terraform-provider-dbxcmk key restore K\n  aws kms enable-key\n\nThen `terraform-provider-dbxcmk key status`."
-                .to_owned(),
+            detail:
+                "Run:\n\n  dbxcmk key restore K\n  aws kms enable-key\n\nThen `dbxcmk key status`."
+                    .to_owned(),
         }];
         let same = report.clone().with_flags("");
         assert_eq!((&same.next, &same.errors), (&report.next, &report.errors));
         let found = report.with_flags(" --assume-role R");
         assert_eq!(
             found.next.as_deref(),
-            Some("terraform-provider-dbxcmk key disable K --dry-run --assume-role R")
+            Some("dbxcmk key disable K --dry-run --assume-role R")
         );
         let details: Vec<&str> = found.errors.iter().map(|one| one.detail.as_str()).collect();
         assert_eq!(
             details,
             [
-                "Run:\n\n  terraform-provider-dbxcmk key restore K --assume-role R\n  aws kms enable-key\n\nThen `terraform-provider-dbxcmk key \
+                "Run:\n\n  dbxcmk key restore K --assume-role R\n  aws kms enable-key\n\nThen `dbxcmk key \
                  status`."
             ]
         );

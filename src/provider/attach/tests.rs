@@ -1203,7 +1203,7 @@ fn what_is_said_has_the_truth_and_the_advice() -> Result<(), Box<dyn std::error:
             },
             &[
                 "The key https://v.vault.azure.net/keys/k is in the state Disabled",
-                "terraform-provider-dbxcmk key restore https://v.vault.azure.net/keys/k",
+                "dbxcmk key restore https://v.vault.azure.net/keys/k",
             ],
         ),
         (

@@ -265,12 +265,21 @@ impl Doctor {
             let note = "Rights on keys were tested on keys of the account in general. The policy of a key decides, too: name one with `--key`.";
             facts.notes.push(note.to_owned());
         }
-        facts.tested = self.aws_rights(&caller, key, region).await;
+        facts.tested = self
+            .aws_rights(&caller, key, region, &mut facts.notes)
+            .await;
         facts
     }
 
     /// Every right, by IAM and, where a key is named, by its policy and by the reads themselves.
-    async fn aws_rights(&self, caller: &Caller, key: Option<&KeyArn>, region: &str) -> Vec<Tested> {
+    /// What the key itself leaves open is added to `notes`.
+    async fn aws_rights(
+        &self,
+        caller: &Caller,
+        key: Option<&KeyArn>,
+        region: &str,
+        notes: &mut Vec<String>,
+    ) -> Vec<Tested> {
         let cloud = self.client.keys().aws().cloud();
         let arn = caller.to_string();
         let account = caller.account().unwrap_or_default();
@@ -296,6 +305,11 @@ impl Doctor {
         let mut policy = None;
         if let Some(key) = key {
             let (description, read) = tokio::join!(cloud.describe(key), cloud.policy(key));
+            if matches!(description, Err(AwsError::NotFound(_))) {
+                notes.push(format!(
+                    "AWS KMS has no key {key}. Check its ID, its Region and its account. No key policy was read, so what it would allow is not known."
+                ));
+            }
             tried.extend(called(&description).map(|one| ("kms:DescribeKey", one)));
             tried.extend(called(&read).map(|one| ("kms:GetKeyPolicy", one)));
             policy = read.ok().and_then(|text| Document::parse(&text).ok());

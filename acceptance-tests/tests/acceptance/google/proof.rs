@@ -480,7 +480,7 @@ fn what_becomes_of_the_versions_of_an_attached_key_is_said() {
         });
         let run = stage.workdir.empty_plan();
         let warning = run.warning(summary);
-        let restore = format!("terraform-provider-dbxcmk key restore {KEY}");
+        let restore = format!("dbxcmk key restore {KEY}");
         for words in words
             .iter()
             .copied()

@@ -278,7 +278,7 @@ fn danger(
             .found(format!("{name} is in danger:{}", bullets(&lines, MOST)))
             .why("Data that is encrypted with the key cannot be read without it. After the date, nobody can bring it back.")
             .remedy(format!(
-                "See what uses the key and how it comes back: `terraform-provider-dbxcmk key status {name}`. Renew or extend what expires."
+                "See what uses the key and how it comes back: `dbxcmk key status {name}`. Renew or extend what expires."
             )),
     );
 }

@@ -23,7 +23,7 @@ pub use text::{Look, text};
 use vocabulary::Cloud;
 
 /// What the tool is called where a format asks for it.
-const TOOL: &str = "terraform-provider-dbxcmk audit";
+const TOOL: &str = "dbxcmk audit";
 
 /// How many lines a list has in a format for people, where a program has all of them.
 const MOST: usize = 20;

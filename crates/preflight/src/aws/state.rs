@@ -19,7 +19,7 @@ const BY_HAND: &str = "Or with the AWS command line:";
 
 /// Enables a key that this provider disabled, and cancels its deletion.
 fn restoring(key: &KeyArn) -> String {
-    format!("terraform-provider-dbxcmk key restore {key}")
+    format!("dbxcmk key restore {key}")
 }
 
 /// `key restore` gives back what this provider took away. In the usual case another person or tool disabled the key.

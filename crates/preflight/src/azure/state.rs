@@ -25,7 +25,7 @@ pub fn enabling(id: &VaultKeyId) -> Remedy {
 }
 
 fn restoring(id: &VaultKeyId) -> String {
-    format!("terraform-provider-dbxcmk key restore {}", id.versionless())
+    format!("dbxcmk key restore {}", id.versionless())
 }
 
 /// The option of `az keyvault` that names the vault of a key.

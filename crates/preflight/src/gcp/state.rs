@@ -180,7 +180,7 @@ fn again(key: &CryptoKeyName, version: &CryptoKeyVersion) -> Vec<String> {
 /// What gives a key back that was taken away, by this provider or without it.
 fn restoring(key: &CryptoKeyName) -> Remedy {
     Remedy::say("Restore the key. Add `--enable-anyway` if it was disabled without this provider:")
-        .run([format!("terraform-provider-dbxcmk key restore {key}")])
+        .run([format!("dbxcmk key restore {key}")])
 }
 
 /// What makes a key usable again whose versions are disabled or scheduled for destruction.

@@ -49,7 +49,7 @@ pub fn sarif(report: &Report, place_of: &dyn Fn(&str) -> Option<Place>, otherwis
         "version": "2.1.0",
         "runs": [{
             "tool": { "driver": {
-                "name": "terraform-provider-dbxcmk review",
+                "name": "dbxcmk review",
                 "semanticVersion": env!("CARGO_PKG_VERSION"),
                 "rules": rules.into_values().collect::<Vec<_>>(),
             } },

@@ -46,7 +46,7 @@ impl Use {
 
 /// What to do about a key whose use the plan does not show.
 pub(super) const FIND_OUT: &str =
-    "Find out which workspaces use the key: `terraform-provider-dbxcmk key status KEY` lists them.";
+    "Find out which workspaces use the key: `dbxcmk key status KEY` lists them.";
 
 /// Whether the provider refuses the deletion of a resource of ours as long as a workspace of the account uses its key: a key policy on AWS or Google
 /// Cloud without `force_destroy`. A key configuration is refused by its own ID alone, and on Azure it is nothing that could be.

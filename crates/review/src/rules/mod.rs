@@ -153,7 +153,7 @@ fn readable(gathered: &mut Gathered<'_>, change: &ResourceChange) {
                     "{}\n\nTerraform ignores unknown names inside a nested attribute, so the default applies.",
                     unknown.iter().map(|line| format!("  - {line}")).collect::<Vec<_>>().join("\n")
                 ),
-                remedy: "Correct the name. `terraform-provider-dbxcmk lint` finds such names in every file.",
+                remedy: "Correct the name. `dbxcmk lint` finds such names in every file.",
             },
         );
     }

@@ -442,7 +442,7 @@ fn say_disabled(gathered: &mut Gathered<'_>, order: &Order<'_>) {
                 ),
                 &order.stops,
             ]),
-            remedy: "Check the plan's own warning, which shows what stops. To restore the key: `terraform-provider-dbxcmk key restore \
+            remedy: "Check the plan's own warning, which shows what stops. To restore the key: `dbxcmk key restore \
                      KEY`, or the action `dbxcmk_restore_key`.",
         },
     );
@@ -464,7 +464,7 @@ fn say_deleted(gathered: &mut Gathered<'_>, order: &Order<'_>, window: &str) {
                 &order.stops,
             ]),
             remedy: "Check the plan's own warning, which shows what stops. To restore the key within the window: \
-                     `terraform-provider-dbxcmk key restore KEY`, or the action `dbxcmk_restore_key`.",
+                     `dbxcmk key restore KEY`, or the action `dbxcmk_restore_key`.",
         },
     );
     gathered.say_of(

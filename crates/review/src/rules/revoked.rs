@@ -49,7 +49,7 @@ fn mark(kind: &str) -> Option<Mark> {
 /// What keeps a key disabled while it is revoked.
 const KEEP: &str = "While the key is revoked: set `is_enabled = false` (`enabled = false` for replica keys and external keys), and \
                     `lifecycle { ignore_changes = [tags[\"dbxcmk:disabled\"], tags_all[\"dbxcmk:disabled\"]] }`. To give the key back, run \
-                    `terraform-provider-dbxcmk key restore KEY` first.";
+                    `dbxcmk key restore KEY` first.";
 
 /// Whether the mark is there before, and not afterwards. What is not known afterwards may be gone.
 fn is_removed(change: &ResourceChange, mark: &Mark) -> bool {
@@ -84,7 +84,7 @@ pub(super) fn look(
     });
     let unmarked = removed.map_or_else(String::new, |mark| {
         format!(
-            "The plan removes the {} `{}`, with which `terraform-provider-dbxcmk key disable` marked the key when it revoked the access. Without \
+            "The plan removes the {} `{}`, with which `dbxcmk key disable` marked the key when it revoked the access. Without \
              it, a restore does not know what this provider disabled.",
             mark.called, mark.name
         )
@@ -92,7 +92,7 @@ pub(super) fn look(
     let remedy = match (&mark, attribute) {
         (Some(mark), _) => mark.keep,
         _ => {
-            "While the key is revoked, keep `state = \"DISABLED\"`. To give it back, run `terraform-provider-dbxcmk key restore KEY` first."
+            "While the key is revoked, keep `state = \"DISABLED\"`. To give it back, run `dbxcmk key restore KEY` first."
         }
     };
     gathered.say(

@@ -438,7 +438,7 @@ impl VaultSwitch<'_> {
             let why = format!(
                 "The vault of {} has no soft delete (recovery level `{}`): the deletion could not be taken back, and everything that was \
                  encrypted with the key would be lost at once. To take the key away so that it can come back, disable it:\n\n  \
-                 terraform-provider-dbxcmk key disable {}",
+                 dbxcmk key disable {}",
                 self.key, found.recovery_level, self.key
             );
             return Err(NotDone::Refused(self.record.refused(&why)));

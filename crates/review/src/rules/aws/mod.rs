@@ -66,7 +66,7 @@ fn deleted(gathered: &mut Gathered<'_>, change: &ResourceChange, key: &str) {
             remedy: match of_key {
                 Use::NotShown => FIND_OUT,
                 _ => {
-                    "Remove the deletion from this change. If it is applied already, run `terraform-provider-dbxcmk key restore KEY \
+                    "Remove the deletion from this change. If it is applied already, run `dbxcmk key restore KEY \
                      --enable-anyway`."
                 }
             },

@@ -42,7 +42,7 @@ pub(super) fn look(gathered: &mut Gathered<'_>, change: &ResourceChange) {
 
 /// What can be done about a key that is deleted.
 const KEEP_KEY: &str = "Remove the deletion from this change, and set `prevent_destroy = true`. If it is applied already, run \
-                        `terraform-provider-dbxcmk key restore KEY`.";
+                        `dbxcmk key restore KEY`.";
 
 fn key(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     let (key, users) = gathered.key_and_users(change);
@@ -160,7 +160,7 @@ fn perhaps_with_keys(gathered: &mut Gathered<'_>, change: &ResourceChange) {
             detail: "The keys go with the vault. The plan does not show whether Databricks uses one of them: no key configuration or key policy of \
                      this plan names a key in this vault."
                 .to_owned(),
-            remedy: "List the keys of the vault, and find out which workspaces use them: `terraform-provider-dbxcmk key status KEY`.",
+            remedy: "List the keys of the vault, and find out which workspaces use them: `dbxcmk key status KEY`.",
         },
     );
 }

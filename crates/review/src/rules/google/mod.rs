@@ -103,7 +103,7 @@ fn key(gathered: &mut Gathered<'_>, change: &ResourceChange) {
 
 /// What can be done about a key or a version that is destroyed.
 const RESTORE: &str = "Remove the deletion from this change, and set `prevent_destroy = true`. If it is applied already, run \
-                       `terraform-provider-dbxcmk key restore KEY --enable-anyway`.";
+                       `dbxcmk key restore KEY --enable-anyway`.";
 
 fn version(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     let (key, _) = gathered.key_and_users(change);

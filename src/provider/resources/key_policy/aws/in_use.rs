@@ -245,7 +245,7 @@ fn restore_first(key: &KeyArn, found: &KeyDescription, users: &[String]) -> Opti
                 "{key} is scheduled for deletion{until}. The AWS provider takes such a key for deleted, so this plan wants another one and takes \
                  the statements of this one away.\n\nThese workspaces use it now:\n{}\n\nThey cannot read or write what the key encrypts until \
                  it is restored; once it is deleted, that is lost permanently. A storage key cannot be replaced by another one.\n\nRestore the \
-                 key, then plan again:\n\n  terraform-provider-dbxcmk key restore {key} --enable-anyway",
+                 key, then plan again:\n\n  dbxcmk key restore {key} --enable-anyway",
                 users.join("\n")
             ),
         )
