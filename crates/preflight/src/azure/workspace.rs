@@ -61,7 +61,7 @@ pub fn judge_configuration(
             names.join(", ")
         ))
         .why(
-            "Its `use_cases` say what the key can be attached for, and whoever reviews it relies on that. The provider attaches no key for more.",
+            "Its `use_cases` say what the key can be attached for. A reviewer relies on that, so the provider attaches the key for nothing else.",
         )
         .remedy(Remedy::hint(Hint::AddUseCase(case)))
         .about(key.to_string());
