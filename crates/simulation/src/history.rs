@@ -636,7 +636,7 @@ impl Dice {
         let at = self.up_to(less.policies.len().saturating_sub(1));
         match (self.up_to(3), less.policies.get_mut(at)) {
             (0, Some(policy)) if policy.cases.len() > 1 => drop(policy.cases.pop_first()),
-            (1, Some(policy)) => policy.role = !policy.role,
+            (1, Some(policy)) if policy.role => policy.role = false,
             (2, Some(_)) => drop(less.policies.remove(at)),
             _ => return vec![applies(), Event::Destroys],
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use dbxcmk_sandbox::world::World;
+use dbxcmk_sandbox::world::{Update, World};
 use dbxcmk_sandbox::{CLIENT_ID, CLIENT_SECRET, Options, Services};
 use serde_json::Value as Json;
 use tfplugin::Boxed;
@@ -85,7 +85,9 @@ pub fn duplicates(world: &World, managed: &BTreeSet<String>) -> Vec<String> {
 /// The key configuration of a workspace of the account for a use case.
 pub fn attached(world: &mut World, workspace: u64, case: &str) -> Option<String> {
     let workspace = world.workspace(workspace);
-    let landed = workspace.update.as_ref().filter(|update| update.stays);
+    // A workspace with a network of its own shows an update before it is over; its data has the former key until then.
+    let is_over = |update: &&Update| update.stays && update.is_over(UPDATE);
+    let landed = workspace.update.as_ref().filter(is_over);
     let landed = landed.and_then(|update| update.fields.get(field(case)));
     let shown = landed.or_else(|| workspace.fields.get(field(case)));
     shown.and_then(Json::as_str).map(str::to_owned)

@@ -53,6 +53,28 @@ fn bound(over: Over) -> (Stage, String) {
     (stage, configurations)
 }
 
+/// Databricks undoes the attach of a workspace after the apply, and a refresh that is saved has seen it: the state has no key, and the plan sets them
+/// again. It is no import.
+#[test]
+fn a_binding_without_keys_is_planned_again() {
+    let (stage, _) = bound(Over::Sandbox);
+    stage.sandbox.with(|world| {
+        let own = world.workspace(WORKSPACE);
+        own.update = None;
+        own.fields
+            .retain(|name, _| name != MANAGED_FIELD && name != STORAGE_FIELD);
+    });
+    let refresh = stage
+        .workdir
+        .run(&["apply", "-refresh-only", "-auto-approve"]);
+    assert!(refresh.success, "{}", refresh.shown());
+    let plan = stage.workdir.plan();
+    assert_eq!(plan.actions(BINDING), "update");
+    stage.workdir.apply();
+    assert_ne!(stage.workspace_field(WORKSPACE, STORAGE_FIELD), "");
+    stage.workdir.empty_plan();
+}
+
 fn a_storage_rotation_is_refused_at_plan(over: Over) {
     let (stage, configurations) = bound(over);
     let before = stage.workspace_field(WORKSPACE, STORAGE_FIELD);

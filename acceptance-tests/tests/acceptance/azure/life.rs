@@ -183,6 +183,21 @@ fn drift_is_put_back() {
     assert_eq!(plan.actions("dbxcmk_key_policy.lakehouse"), "no-op");
     stage.workdir.apply();
     stage.workdir.empty_plan();
+    // All keys are taken away, and a refresh that is saved has seen it: a binding without keys is no import.
+    stage.azure(|azure| {
+        let shown = &mut azure.workspace().unwrap().shown;
+        shown["properties"]["parameters"]["encryption"]["value"] =
+            json!({ "keySource": "Default" });
+        shown["properties"]["encryption"] = Json::Null;
+    });
+    let refresh = stage
+        .workdir
+        .run(&["apply", "-refresh-only", "-auto-approve"]);
+    assert!(refresh.success, "{}", refresh.shown());
+    let plan = stage.workdir.plan();
+    assert_eq!(plan.actions(BINDING), "update");
+    stage.workdir.apply();
+    stage.workdir.empty_plan();
     // The access of AzureDatabricks is taken away.
     stage.azure(|azure| {
         azure

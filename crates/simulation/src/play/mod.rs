@@ -296,7 +296,6 @@ impl Stage {
                 Other::Deletes(_) if !before.is_off() && self.platform.deletion_disables() => {
                     self.theirs.insert(key);
                 }
-                Other::Enables(_) => drop(self.theirs.remove(&key)),
                 _ => {}
             }
             if matches!(
@@ -314,6 +313,12 @@ impl Stage {
         self.network
             .services
             .with(|world| platform.other(world, other, others));
+        // Who enables a key gives it back, and so does who makes a new version of it: that one nobody has disabled.
+        if let Some(key) = other.key()
+            && !self.key_state(key).is_off()
+        {
+            self.theirs.remove(&key);
+        }
     }
 
     fn key_state(&self, key: usize) -> KeyState {

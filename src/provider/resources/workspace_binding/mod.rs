@@ -83,6 +83,19 @@ impl WorkspaceBindingModel {
         }
     }
 
+    /// Whether it is the first state of an import, of which nothing was read yet. A binding without keys alone is none: Databricks may have undone the
+    /// attach, or somebody has taken the keys away, and then the plan sets them again.
+    fn is_imported(&self) -> bool {
+        let shown = [
+            &self.workspace_name,
+            &self.workspace_status,
+            &self.region,
+            &self.pricing_tier,
+        ];
+        let has_no_key = |case: UseCase| self.wanted(case).is_null();
+        UseCase::ALL.into_iter().all(has_no_key) && shown.into_iter().all(Attr::is_null)
+    }
+
     fn wanted(&self, case: UseCase) -> &Attr<KeyReference> {
         match case {
             UseCase::ManagedServices => &self.managed_services_key_configuration_id,

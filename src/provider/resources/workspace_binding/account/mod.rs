@@ -466,9 +466,7 @@ pub(super) async fn read(
         .map_err(|error| {
             diagnose::account("The workspace could not be read", &error).on("workspace_id")
         })?;
-    let imported = UseCase::ACCOUNT
-        .iter()
-        .all(|case| state.wanted(*case).is_null());
+    let imported = state.is_imported();
     let Some(workspace) = found else {
         if imported {
             return Err(nothing_to_import(id, account).into());

@@ -496,10 +496,7 @@ pub(super) async fn read(
         }
         Err(error) => return Err(unread(&id, &error).into()),
     };
-    let imported = UseCase::ALL
-        .iter()
-        .all(|case| state.wanted(*case).is_null());
-    if !imported {
+    if !state.is_imported() {
         let mut state = with_keys(showing(state, &now), &now, false)?;
         let has_disks = !state.managed_disks_key_configuration_id.is_null();
         if let Attr::Known(azure) = &mut state.azure
