@@ -53,8 +53,8 @@ fn bound(over: Over) -> (Stage, String) {
     (stage, configurations)
 }
 
-/// Databricks undoes the attach of a workspace after the apply, and a refresh that is saved has seen it: the state has no key, and the plan sets them
-/// again. It is no import.
+/// Databricks undoes the attach of a workspace after the apply, and a saved refresh has seen it: the state has no key, and the plan sets them
+/// again. It is not an import.
 #[test]
 fn a_binding_without_keys_is_planned_again() {
     let (stage, _) = bound(Over::Sandbox);

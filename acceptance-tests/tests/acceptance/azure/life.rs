@@ -183,7 +183,7 @@ fn drift_is_put_back() {
     assert_eq!(plan.actions("dbxcmk_key_policy.lakehouse"), "no-op");
     stage.workdir.apply();
     stage.workdir.empty_plan();
-    // All keys are taken away, and a refresh that is saved has seen it: a binding without keys is no import.
+    // All keys are taken away, and a saved refresh has seen it: a binding without keys is not an import.
     stage.azure(|azure| {
         let shown = &mut azure.workspace().unwrap().shown;
         shown["properties"]["parameters"]["encryption"]["value"] =
