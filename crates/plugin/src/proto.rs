@@ -1,4 +1,5 @@
-//! The generated messages and services of `proto/`.
+//! The generated messages and services of `proto/`. `cargo run -p plugin-codegen` writes them, so that who builds a provider needs neither
+//! `protoc` nor a compiler of protocols.
 
 #![allow(
     dead_code,
@@ -10,10 +11,10 @@
 
 /// The Terraform plugin protocol, version 6.
 pub mod tfplugin6 {
-    tonic::include_proto!("tfplugin6");
+    include!("generated/tfplugin6.rs");
 }
 
 /// The services that go-plugin expects beside the provider.
 pub mod go_plugin {
-    tonic::include_proto!("plugin");
+    include!("generated/plugin.rs");
 }
