@@ -7,7 +7,7 @@ resource "dbxcmk_key_policy" "tables" {
     kms_key_id = google_kms_crypto_key.tables.id
     bucket_project_numbers = distinct([
       for one in data.dbxcmk_storage_encryption.tables.locations : one.bucket_project_number
-      if one.credential == "tables"
+      if one.credential == "tables" && one.bucket_project_number != null
     ])
   }
 }

@@ -198,7 +198,8 @@ pub fn stopping(cloud: &Cloud, keys: WorkspaceKeys) -> AffectedWorkspace {
 
 /// What the tables of coverage leave open about a key and the workspaces that use it.
 pub fn left_open(cloud: &Cloud, workspaces: &[AffectedWorkspace]) -> Vec<NotVisible> {
-    const ELSEWHERE: &str = "Their storage can be encrypted with this key, too, and the provider has not read how it is encrypted.";
+    const ELSEWHERE: &str = "Their storage can be encrypted with this key, too, and the provider has not read how it is encrypted. `dbxcmk audit` reads \
+         it: `used_by.locations` of a key names where tables lie under it.";
     const SILENT: &str = "The documentation does not say whether a customer-managed key covers them, so the provider does not know \
          whether they stop.";
     const MODE: &str = "Databricks does not show the compute mode and the storage mode of a workspace in words that this version knows, \

@@ -2,6 +2,7 @@
 //! away is named.
 
 mod adopting;
+mod files;
 mod formats;
 mod page;
 mod planted;

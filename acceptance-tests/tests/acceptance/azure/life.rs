@@ -65,6 +65,33 @@ fn a_versionless_identifier_pins_a_version() {
     );
 }
 
+/// Two key configurations share a key, each for its own use cases: one that is there already counts in an apply which creates the other one.
+#[test]
+fn two_configurations_of_a_key_count_together() {
+    let stage = Stage::on_azure();
+    let own = |name: &str, cases: &str| {
+        format!(
+            "\nresource \"dbxcmk_key_configuration\" \"{name}\" {{\n  use_cases = [{cases}]\n  azure = {{\n    key_vault_key_id = \"{}\"\n  }}\n}}\n",
+            key_id(OWN_VAULT)
+        )
+    };
+    let storage = own("storage", "\"STORAGE\"");
+    stage.configure_azure(&storage);
+    stage.workdir.apply();
+    let whole = resources(OWN_VAULT)
+        .but(
+            "\"lakehouse\" {\n  use_cases = [\"MANAGED_SERVICES\", \"MANAGED_DISKS\", \"STORAGE\"]\n  azure = {\n    key_vault_key_id = ",
+            "\"lakehouse\" {\n  use_cases = [\"MANAGED_SERVICES\", \"MANAGED_DISKS\"]\n  azure = {\n    key_vault_key_id = ",
+        )
+        .but(
+            "storage_key_configuration_id          = dbxcmk_key_configuration.lakehouse.id",
+            "storage_key_configuration_id          = dbxcmk_key_configuration.storage.id",
+        );
+    stage.configure_azure(&format!("{storage}{whole}"));
+    stage.workdir.apply();
+    stage.workdir.empty_plan();
+}
+
 /// A key is attached for what its key configuration is for; one that is narrowed afterwards is said, and takes nothing away.
 #[test]
 fn a_key_is_attached_for_what_its_configuration_is_for() {

@@ -53,7 +53,10 @@ pub(super) async fn examine(
         let Some(key) = key_of(model, case) else {
             continue;
         };
-        if let Some(made_for) = azure.made_for(key)
+        // An apply does not show the provider the configurations that stay as they are, so the plan judges, which sees all.
+        if stage == Stage::Plan
+            && !client.keys().shares().is_applying()
+            && let Some(made_for) = azure.made_for(key)
             && let Some(finding) = judge_configuration(key, case, &made_for)
         {
             examined.add(finding);
