@@ -318,8 +318,26 @@ fn rotation(name: &str, seen: &SeenKey, rules: &AuditRules<'_>, drafts: &mut Dra
             })
             .found(format!("{name} is not rotated automatically."))
             .why("The longer one key encrypts everything, the more is lost with it.")
-            .remedy("Turn automatic rotation on."),
+            .remedy(how_to_rotate(name)),
     );
+}
+
+/// How automatic rotation is turned on. Sources: the references of the AWS CLI, of gcloud and of the Azure CLI.
+fn how_to_rotate(name: &str) -> String {
+    let command = match name.parse::<Key>() {
+        Ok(Key::Aws(key)) => format!(
+            "aws kms enable-key-rotation --key-id {key} --region {}",
+            key.region()
+        ),
+        Ok(Key::Gcp(key)) => {
+            format!("gcloud kms keys update {key} --rotation-period 90d --next-rotation-time …")
+        }
+        Ok(Key::Azure(key)) => {
+            format!("az keyvault key rotation-policy update --id {key} --value policy.json")
+        }
+        Err(_) => return "Turn automatic rotation on.".to_owned(),
+    };
+    format!("Turn automatic rotation on: `{command}`.")
 }
 
 /// Where keys may lie.
