@@ -136,6 +136,24 @@ fn with_literals(text: &str) -> String {
             "aws_iam_role.tables.arn".to_owned(),
             quoted(dbxcmk_sandbox::ROLE_ARN),
         ),
+        (
+            "google_kms_crypto_key.tables.id".to_owned(),
+            quoted(acceptance_tests::google::KEY),
+        ),
+        (
+            "azurerm_key_vault_key.tables.versionless_id".to_owned(),
+            quoted(&dbxcmk_sandbox::azure::key_id(dbxcmk_sandbox::azure::VAULT)),
+        ),
+        (
+            "azurerm_key_vault.tables.id".to_owned(),
+            quoted(&dbxcmk_sandbox::azure::vault_id(
+                dbxcmk_sandbox::azure::VAULT,
+            )),
+        ),
+        (
+            "azurerm_storage_account.tables.identity[0].principal_id".to_owned(),
+            quoted(dbxcmk_sandbox::azure::DATABRICKS),
+        ),
         ("var.key_arn".to_owned(), KEY.to_owned()),
     ];
     for name in ["lakehouse", "services", "storage", "tables"] {
