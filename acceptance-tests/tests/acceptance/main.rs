@@ -29,6 +29,7 @@ mod fuzzing;
 mod google;
 mod hooks;
 mod instructions;
+mod live;
 mod locations;
 mod modeled;
 mod offline;

@@ -303,6 +303,12 @@ impl Replacer {
     fn json(&self, field: &str, is_record: bool, value: &Json) -> Json {
         match value {
             Json::Null | Json::Bool(_) => value.clone(),
+            // A size, a number of days, the number of an error.
+            Json::Number(number)
+                if words::has_word_of_service(field) && number.to_string().len() <= 4 =>
+            {
+                value.clone()
+            }
             Json::Number(number) => {
                 Json::String(self.replaced_as(Kind::Number, &number.to_string()))
             }
@@ -328,7 +334,7 @@ impl Replacer {
         let has_form = name.len() <= 48
             && name.split('.').all(|part| {
                 part.bytes()
-                    .all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-'))
+                    .all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-' | b'$'))
                     || part.len() <= 2
             })
             && name.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '$' | '_'));

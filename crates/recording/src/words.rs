@@ -1,6 +1,7 @@
 //! What may stay in a recording. Whatever is not here is replaced.
 
-/// Fields whose values are words of the service, as `KeyState` has `Enabled`: such a value stays when it has the form of a word.
+/// Fields whose values are words of the service, as `KeyState` has `Enabled`: such a value stays when it has the form of a word,
+/// and a number when it has at most four digits.
 const FIELDS: &[&str] = &[
     // Databricks
     "error_code",
@@ -16,6 +17,7 @@ const FIELDS: &[&str] = &[
     "compute_mode",
     "expected_workspace_status",
     "update_mask",
+    "updateMask",
     // AWS
     "__type",
     "Code",
@@ -63,6 +65,10 @@ const FIELDS: &[&str] = &[
     "permissions",
     "errorCode",
     "code",
+    "key_size",
+    "expires_in",
+    "PendingWindowInDays",
+    "RotationPeriodInDays",
     // Of a policy, and of the query protocol of AWS.
     "Version",
 ];
@@ -132,6 +138,21 @@ const RECORDS: &[&str] = &[
     "gcp_managed_network_config",
     "cloud_resource_container",
     "azure_workspace_info",
+    "prepareEncryption",
+    "requireInfrastructureEncryption",
+    "enableNoPublicIp",
+    "customVirtualNetworkId",
+    "customPublicSubnetName",
+    "customPrivateSubnetName",
+    "storageAccountName",
+    "storageAccountSkuName",
+    "vnetAddressPrefix",
+    "natGatewayName",
+    "publicIpName",
+    "authorizations",
+    "createdBy",
+    "updatedBy",
+    "systemData",
     "gcp_service_account",
     "token_access_info",
     "aws_credentials",
@@ -163,7 +184,16 @@ const WORDS: &[&str] = &[
     "arm", "azure", "graph", "login", "management", "microsoft", "microsoftonline", "vault", "managedhsm", "windows", "Microsoft", "Databricks",
     "KeyVault", "Authorization", "Compute", "Storage", "Graph", "ManagedIdentity", "Network", "Insights", "subscriptions", "resourceGroups", "resourcegroups", "providers", "vaults",
     "keys", "versions", "roleAssignments", "roleDefinitions", "diskEncryptionSets", "storageAccounts", "accessPolicies", "servicePrincipals",
-    "operationStatuses", "asyncOperations", "v1.0", "managedHSMs", "tenants", "userAssignedIdentities", "operationresults", "locationsStatuses", ".default",
+    "operationStatuses", "asyncOperations", "v1.0", "managedHSMs", "tenants", "userAssignedIdentities", "operationresults", "operations", ".default", "v2.0",
+    "create", "rotate", "rotationpolicy", "recover", "deletedkeys", "wrapkey", "unwrapkey", "denyAssignments", "diagnosticSettings", "roleassignments",
+    "appId", "eq", "id", "and", "principalId", "assignedTo", "atScope", "atScopeAndBelow",
+    // Azure Databricks as an application, and the built-in roles about keys: the same in every tenant.
+    "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d", "00482a5a-887f-4fb3-b363-3b7fe8e74483", "12338af0-0e69-4776-bea7-57ae8d297424",
+    "14b46e9e-c2b7-41b4-b07b-48a6ebf60603", "18d7d88d-d35e-4fb5-a5c3-7773c20a72d9", "21090545-7ca7-4776-b22c-e363652d74d2",
+    "2c18b078-7c48-4d3a-af88-5a3a1b3f82b3", "33413926-3206-4cdd-b39a-83574fe37a17", "4633458b-17de-408a-b874-0445c86b69e6",
+    "8e3af657-a8ff-443c-a75c-2fe8c4bcb635", "acdd72a7-3385-48ef-bd42-f606fba81ae7", "b24988ac-6180-42a0-ab88-20f7382dd24c",
+    "b86a8fe4-44ce-4948-aee5-eccb2c155cd7", "e147488a-f6f5-4113-8e2d-b22465e65bf6", "f25e0fa2-a7c8-4377-a976-54943a77a395",
+    "metadata", "computeMetadata", "managedServiceIdentities",
     // Of media types and of addresses
     "https", "http", "json", "text", "plain", "xml", "html", "charset", "utf-8", "x-www-form-urlencoded",
 ];

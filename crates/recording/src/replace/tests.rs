@@ -110,6 +110,21 @@ fn names_that_people_give_are_replaced_and_those_of_the_service_stay() {
 }
 
 #[test]
+fn a_size_stays_and_an_id_does_not() {
+    let body = json!({ "key_size": 2048, "code": 403, "workspace_id": 42, "status": 123_456 });
+    let replaced = replacer().json("", true, &body);
+    assert_eq!(replaced.get("key_size"), Some(&json!(2048)));
+    assert_eq!(replaced.get("code"), Some(&json!(403)));
+    for name in ["workspace_id", "status"] {
+        let text = replaced
+            .get(name)
+            .and_then(Json::as_str)
+            .unwrap_or_default();
+        assert_eq!(kinds(text), "<number>", "{name}");
+    }
+}
+
+#[test]
 fn a_value_has_the_same_mark_wherever_it_is() {
     let replacer = Replacer::remembering(b"another");
     let in_path =

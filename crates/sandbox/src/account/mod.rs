@@ -19,6 +19,7 @@ use crate::http::{Answer, Request};
 use crate::world::{Objects, World};
 use crate::{ACCOUNT_ID, Shared, gcp, identities, unity};
 
+pub(crate) use self::workspaces::finish_update;
 pub use self::workspaces::try_configuration;
 
 /// A token that is accepted as it is.

@@ -56,7 +56,8 @@ pub(super) fn shown(workspace: &Workspace, wait: Duration) -> Json {
     Json::Object(fields)
 }
 
-pub(super) fn finish_update(workspace: &mut Workspace, wait: Duration) {
+/// Effect: an update that takes `wait` and has been on its way for as long is over.
+pub(crate) fn finish_update(workspace: &mut Workspace, wait: Duration) {
     if let Some(update) = workspace
         .update
         .take_if(|update| update.is_undone(wait) || (update.stays && update.is_over(wait)))

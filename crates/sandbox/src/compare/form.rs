@@ -199,6 +199,14 @@ impl Form {
             .collect()
     }
 
+    /// How much another answer differs: one of another status more than any of the same.
+    pub fn distance(&self, sandbox: &Self) -> usize {
+        match self.status == sandbox.status {
+            true => self.differences(sandbox).len(),
+            false => usize::MAX,
+        }
+    }
+
     /// The words that say why a request was refused.
     fn codes(&self) -> impl Iterator<Item = String> {
         let is_code = |path: &str| {

@@ -25,6 +25,15 @@ impl Names {
         self.by_mark.contains_key(mark)
     }
 
+    /// Whether one of these texts has a mark without a name.
+    pub fn has_unknown(&self, texts: &[&str]) -> bool {
+        let marks = texts.iter().flat_map(|text| parts(text));
+        marks.into_iter().any(|part| match part {
+            Part::Replaced(one) => !self.by_mark.contains_key(&one.mark),
+            Part::Kept(_) => false,
+        })
+    }
+
     /// Effect: from now on, a text that is one placeholder has a name, if it had none.
     pub fn bind(&mut self, text: &str, name: &str) {
         if let Some(mark) = only_mark(text) {
@@ -105,8 +114,14 @@ impl Names {
             _ => {}
         }
         for (name, one) in &recorded.headers {
-            if let Some(other) = answer.headers.get(name) {
-                self.learn_text(one, other, replacer);
+            // Of an address, the path: the sandbox has one host for all.
+            let tail = |text: &str| {
+                text.split_once("/subscriptions/")
+                    .map(|(_, tail)| tail.to_owned())
+            };
+            let other = answer.headers.get(name).and_then(|other| tail(other));
+            if let (Some(one), Some(other)) = (tail(one), other) {
+                self.learn_text(&one, &other, replacer);
             }
         }
     }
@@ -114,12 +129,7 @@ impl Names {
     fn learn_json(&mut self, one: &Json, other: &Json, replacer: &Replacer) {
         match (one, other) {
             (Json::String(one), Json::String(other)) => self.learn_text(one, other, replacer),
-            // The order of a list says nothing, so only one with a single entry does.
-            (Json::Array(one), Json::Array(other)) => {
-                if let ([one], [other]) = (one.as_slice(), other.as_slice()) {
-                    self.learn_json(one, other, replacer);
-                }
-            }
+            (Json::Array(one), Json::Array(other)) => self.learn_list(one, other, replacer),
             (Json::Object(one), Json::Object(other)) => {
                 for (name, one) in one {
                     if let Some(other) = other.get(name) {
@@ -129,6 +139,61 @@ impl Names {
             }
             _ => {}
         }
+    }
+
+    /// Two entries are the same when an ID of theirs is. Where the IDs do not decide and the lists are equally long, their order does.
+    fn learn_list(&mut self, one: &[Json], other: &[Json], replacer: &Replacer) {
+        if let ([one], [other]) = (one, other) {
+            return self.learn_json(one, other, replacer);
+        }
+        let known = |own: &Json| {
+            other
+                .iter()
+                .any(|there| self.likeness(own, there, replacer) > 0)
+        };
+        if one.len() == other.len() && !one.iter().any(known) {
+            for (own, there) in one.iter().zip(other) {
+                self.learn_json(own, there, replacer);
+            }
+            return;
+        }
+        for (index, own) in one.iter().enumerate() {
+            let like = |there: &&Json| self.likeness(own, there, replacer);
+            // Several are as like when all have the ID of the same account.
+            let most = other
+                .iter()
+                .map(|there| like(&there))
+                .max()
+                .unwrap_or_default();
+            let mut same = other.iter().filter(|there| most > 0 && like(there) == most);
+            let only = same.next().filter(|_| same.next().is_none());
+            let at_index = other
+                .get(index)
+                .filter(|there| one.len() == other.len() && most > 0 && like(there) == most);
+            if let Some(there) = only.or(at_index) {
+                self.learn_json(own, there, replacer);
+            }
+        }
+    }
+
+    /// How many IDs two objects have in common, as far as their names are known.
+    fn likeness(&self, one: &Json, other: &Json, replacer: &Replacer) -> usize {
+        let (Json::Object(one), Json::Object(other)) = (one, other) else {
+            return 0;
+        };
+        let is_id = |name: &str| {
+            ["id", "_id", "Id", "name", "Arn"]
+                .iter()
+                .any(|end| name.ends_with(end))
+        };
+        let mark = |value: &Json| value.as_str().and_then(only_mark);
+        let ids = one.iter().filter(|(name, _)| is_id(name));
+        let same = ids.filter(|(name, value)| {
+            let own = mark(value).and_then(|mark| self.by_mark.get(&mark).cloned());
+            let there = other.get(*name).and_then(mark);
+            own.is_some() && own == there.and_then(|mark| replacer.behind(&mark))
+        });
+        same.count()
     }
 
     fn learn_text(&mut self, one: &str, other: &str, replacer: &Replacer) {

@@ -13,11 +13,12 @@ use super::Read as _;
 use super::form::Form;
 use super::names::Names;
 use crate::azure::{self, VAULT};
+use crate::buckets;
 use crate::gcp::{self, CryptoKey};
 use crate::http::{self, Request};
 use crate::{
     ACCOUNT_ID, AWS_ACCOUNT, CLIENT_ID, CLIENT_SECRET, Options, REGION, Shared, WORKSPACE, account,
-    server, stage,
+    server, stage, unity,
 };
 
 /// How long an update takes here: until a read of the recording shows its end.
@@ -71,12 +72,19 @@ impl Stage {
             names: Names::default(),
             replacer: Replacer::remembering(b"the sandbox has nothing to hide"),
         };
+        let is_on_google = is_on_google(exchanges);
+        // The workspace that gets keys is the one that the sandbox begins with, whichever is read first.
+        let (changes, others): (Vec<&Exchange>, Vec<&Exchange>) =
+            exchanges.iter().partition(|one| one.method == "PATCH");
+        for exchange in changes.into_iter().chain(others) {
+            stage.name_the_account(exchange, is_on_google);
+        }
         for exchange in exchanges {
-            stage.name_the_account(exchange, is_on_google(exchanges));
             stage.name_aws(exchange);
             stage.name_google(exchange);
             stage.name_azure(exchange);
         }
+        stage.make_azure_keys(exchanges);
         stage.make_keys(exchanges);
         stage.set_policies(exchanges);
         stage
@@ -136,7 +144,7 @@ impl Stage {
         let mut parts = path.split('/').skip(1);
         match (parts.next(), parts.next()) {
             (Some("login"), Some(tenant)) => self.names.bind(tenant, azure::TENANT),
-            (Some("vault"), Some(vault)) => self.name_vault(vault, &path),
+            (Some("vault"), Some(vault)) => self.names.bind(vault, VAULT),
             _ => {}
         }
         for (before, value) in pairs(&path) {
@@ -149,11 +157,21 @@ impl Stage {
         }
     }
 
-    fn name_vault(&mut self, vault: &str, path: &str) {
-        self.names.bind(vault, VAULT);
-        for (before, value) in pairs(path) {
-            if before == "keys" {
-                self.names.bind(value, azure::KEY);
+    /// The keys of the vault that the recording does not create itself.
+    fn make_azure_keys(&mut self, exchanges: &[Exchange]) {
+        let paths: Vec<String> = exchanges.iter().map(azure_path).collect();
+        let made: Vec<&str> = paths
+            .iter()
+            .filter_map(|path| path.strip_suffix("/create")?.rsplit('/').next())
+            .collect();
+        let named = paths.iter().filter(|path| path.starts_with("/vault/"));
+        let named = named.flat_map(|path| pairs(path).filter(|(before, _)| *before == "keys"));
+        for (_, key) in named.filter(|(_, key)| !made.contains(key)) {
+            let name = self.names.text(key);
+            let mut world = self.shared.world();
+            let azure = &mut world.now.azure;
+            if !azure.keys.contains_key(&(VAULT.to_owned(), name.clone())) {
+                azure.add_key(VAULT, &name, azure::VERSION);
             }
         }
     }
@@ -179,8 +197,15 @@ impl Stage {
                 self.make_key(&key);
             }
         }
+        let made: Vec<&str> = exchanges
+            .iter()
+            .flat_map(|one| one.query.iter())
+            .filter(|(name, _)| name == "cryptoKeyId")
+            .map(|(_, value)| value.as_str())
+            .collect();
         for exchange in exchanges {
-            self.make_google_key(exchange);
+            let is_made = made.iter().any(|key| exchange.path.contains(key));
+            self.make_google_key(exchange, is_made);
         }
     }
 
@@ -212,7 +237,7 @@ impl Stage {
         }
     }
 
-    fn make_google_key(&mut self, exchange: &Exchange) {
+    fn make_google_key(&mut self, exchange: &Exchange, is_made: bool) {
         let path = self.names.path(&exchange.path);
         let path = http::decoded(&path);
         let Some(name) = path
@@ -232,6 +257,9 @@ impl Stage {
             key.split_once("/cryptoKeys/")
                 .map(|(ring, _)| ring.to_owned()),
         );
+        if is_made {
+            return;
+        }
         google
             .keys
             .entry(key)
@@ -277,34 +305,57 @@ impl Stage {
         }
     }
 
-    /// What the sandbox answers to a request; `None` when it has no such service. A read that does not show what the recording shows is
-    /// repeated after the end of the update that is under way.
+    /// What the sandbox answers to a request; `None` when it has no such service. One that is not answered as in the recording is asked again
+    /// after the end of the update that is under way.
     pub async fn ask(&mut self, exchange: &Exchange, recorded: &Answer) -> Option<Answer> {
         let request = self.request(exchange)?;
+        self.make_bucket(&request, recorded);
         let wanted = Form::of(recorded);
-        let differs = |answer: &Answer| wanted.differences(&Form::of(answer)).len();
-        if !exchange.is_read() {
+        let differs = |answer: &Answer| wanted.distance(&Form::of(answer));
+        let is_read = exchange.is_read();
+        if !is_read {
             self.updates_take(UNTIL_IT_SHOWS);
-            return Some(self.once(&request).await);
         }
+        let before = self.shared.world().clone();
         let answer = self.once(&request).await;
         let differences = differs(&answer);
         if differences == 0 {
             return Some(answer);
         }
-        let before = self.shared.world().clone();
+        let after = std::mem::replace(&mut *self.shared.world(), before);
         let took = self.shared.options.wait;
         self.updates_take(Duration::ZERO);
-        for _ in 0..TRIES {
+        if !is_read {
+            // Not after the request: an update that it begins is on its way.
+            azure::carry_on(&self.shared);
+            for workspace in self.shared.world().now.workspaces.values_mut() {
+                account::finish_update(workspace, Duration::ZERO);
+            }
+            self.updates_take(UNTIL_IT_SHOWS);
+        }
+        let tries = if is_read { TRIES } else { 1 };
+        for _ in 0..tries {
             let later = self.once(&request).await;
             if differs(&later) < differences {
                 return Some(later);
             }
         }
         // The end of an update was not what is missing.
-        *self.shared.world() = before;
+        *self.shared.world() = after;
         self.updates_take(took);
         Some(answer)
+    }
+
+    /// Effect: a bucket that the recording shows is there.
+    fn make_bucket(&self, request: &Request, recorded: &Answer) {
+        if buckets::is_s3(request) && recorded.status < 400 {
+            let name = request.path.trim_matches('/');
+            let buckets = &mut self.shared.world().now.buckets;
+            if !buckets.s3.contains_key(name) {
+                // One of our own making: nothing can be wrong with it.
+                let _ = buckets.change("aws", name, &json!({}));
+            }
+        }
     }
 
     /// Effect: updates that are under way end when they have taken so long.
@@ -323,6 +374,12 @@ impl Stage {
         })
     }
 
+    /// Whether the sandbox knows nothing of what a request names, as other workspaces of a real account.
+    pub fn lacks(&self, exchange: &Exchange, recorded: &Answer, answer: &Answer) -> bool {
+        let is_refused = matches!(answer.status, 401 | 403 | 404) && recorded.status < 400;
+        is_refused && self.names.has_unknown(&[&exchange.host, &exchange.path])
+    }
+
     /// Effect: what the recording and the sandbox call by two names is known from now on.
     pub fn learn(&mut self, recorded: &Answer, answer: &Answer) {
         self.names.learn(recorded, answer, &self.replacer);
@@ -333,8 +390,6 @@ impl Stage {
         let path = self.names.path(&azure_path(exchange));
         let query = exchange.query.iter();
         let mut headers = BTreeMap::new();
-        let credential = self.credential(exchange, &path);
-        headers.extend(credential.map(|value| ("authorization".to_owned(), value)));
         headers.insert(
             "x-databricks-gcp-sa-access-token".to_owned(),
             gcp::TOKEN.to_owned(),
@@ -344,7 +399,7 @@ impl Stage {
             let value = exchange.headers.get(name);
             headers.extend(value.map(|value| (name.to_owned(), self.names.text(value))));
         }
-        Some(Request {
+        let mut request = Request {
             method: exchange.method.clone(),
             path,
             query: query
@@ -352,7 +407,11 @@ impl Stage {
                 .collect(),
             headers,
             body: self.body(&exchange.body)?,
-        })
+        };
+        let credential = self.credential(exchange, &request);
+        let credential = credential.map(|value| ("authorization".to_owned(), value));
+        request.headers.extend(credential);
+        Some(request)
     }
 
     fn body(&self, body: &Body) -> Option<Vec<u8>> {
@@ -382,7 +441,8 @@ impl Stage {
     }
 
     /// Who asks, in the way in which the recording asked.
-    fn credential(&self, exchange: &Exchange, path: &str) -> Option<String> {
+    fn credential(&self, exchange: &Exchange, request: &Request) -> Option<String> {
+        let path = request.path.as_str();
         let kind = exchange.headers.get("authorization")?;
         if let Some((region, service)) = kind
             .strip_prefix("AWS4-HMAC-SHA256 ")
@@ -390,10 +450,18 @@ impl Stage {
         {
             return Some(signature(&self.names.text(region), service));
         }
+        let workspace = unity::host(request);
         let token = match kind.as_str() {
             "Basic" => {
                 let pair = STANDARD.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}"));
                 return Some(format!("Basic {pair}"));
+            }
+            _ if workspace.is_some() => {
+                let host = workspace.unwrap_or_default();
+                let token = format!("token for {host}");
+                let mut world = self.shared.world();
+                world.workspace_tokens.insert(token.clone(), host);
+                token
             }
             _ if azure::is_azure(path) => self.azure_token(path),
             _ if gcp::is_google(path) => gcp::TOKEN.to_owned(),

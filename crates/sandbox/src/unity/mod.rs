@@ -18,7 +18,7 @@ use crate::{AWS_ACCOUNT, MANAGED_VPC_WORKSPACE, REGION, WORKSPACE, azure, gcp};
 
 pub(crate) use account::answer as of_account;
 pub(crate) use stage::{patch, patch_answers, shown};
-pub(crate) use workspace::{answer, meant};
+pub(crate) use workspace::{answer, host, meant};
 
 /// The metastore of the region of the workspaces on AWS.
 pub const METASTORE: &str = "3a7e0000-0000-4000-8000-000000000001";

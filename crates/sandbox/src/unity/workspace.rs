@@ -48,6 +48,11 @@ pub(crate) fn meant(request: &Request) -> Option<Meant> {
     })
 }
 
+/// The host name of the workspace that a request is for; `None` for a request to anything else.
+pub(crate) fn host(request: &Request) -> Option<String> {
+    meant(request).map(|meant| meant.host)
+}
+
 /// The number of the workspace with this host name; `None` for another host.
 fn workspace_at(world: &World, host: &str) -> Option<u64> {
     let own = |fields: &Map<String, Json>| {
