@@ -132,6 +132,7 @@ mod services;
 pub mod stored;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod timeouts;
 mod tls;
 #[cfg_attr(
     all(unix, not(test)),

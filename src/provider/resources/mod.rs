@@ -7,7 +7,6 @@ pub mod workspace_binding;
 
 pub use key_policy::with_users;
 
-use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::time::Duration;
 
@@ -21,19 +20,14 @@ use crate::vocabulary::{Cloud, Key, KeyUse, UseCase};
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
 use tfplugin::diagnostics::Diagnostic;
-use tfplugin::duration::GoDuration;
 use tfplugin::schema::Attribute;
+use tfplugin::timeouts::Timeout;
 
-/// The `timeouts` object: each operation that the resource lists, by name.
-pub type Timeouts = Attr<BTreeMap<String, Attr<GoDuration>>>;
+pub use tfplugin::timeouts::Timeouts;
 
 /// How long an operation may take: what the user says, or `default`.
-pub fn timeout(timeouts: &Timeouts, operation: &str, default: Duration) -> Deadline {
-    let wanted = timeouts
-        .known()
-        .and_then(|all| all.get(operation))
-        .and_then(Attr::known);
-    Deadline::after(wanted.map_or(default, GoDuration::length))
+pub fn timeout(timeouts: &Timeouts, operation: &'static str, default: Duration) -> Deadline {
+    Deadline::after(Timeout::new(operation, default).of(timeouts))
 }
 
 /// The elements of a set, when the set and each of them are known.

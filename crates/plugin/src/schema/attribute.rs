@@ -286,7 +286,8 @@ impl Attribute {
             .same_meaning(same)
     }
 
-    /// The conventional `timeouts` object, each operation with its default.
+    /// The conventional `timeouts` object, each operation with its default as a text. Where code waits as long as it says, [`timeouts`](crate::timeouts) keeps
+    /// both in one place.
     pub fn timeouts(operations: &[(&'static str, &str)]) -> Self {
         let attributes = operations
             .iter()

@@ -19,13 +19,13 @@ use self::create::{announce, make};
 use self::in_use::{Ending, refuse_at_plan, refuse_catalogs_at_delete, refuse_while_in_use};
 use super::{
     Timeouts, all_known, known_set, owner, proof_attribute, proof_of, refuse_managed_disks,
-    timeout, with_users,
+    with_users,
 };
 use crate::databricks::Error;
 use crate::databricks::key_configurations::{KeyConfiguration, NewKey, NewKeyConfiguration};
 use crate::preflight::{Finding, Stage};
 use crate::provider::client::{Client, account_to_read, enforce};
-use crate::provider::deadline::{Pause, pause};
+use crate::provider::deadline::{Deadline, Pause, pause};
 use crate::provider::diagnose::{self, Unavailable, as_warnings, later};
 use crate::provider::diagnose::{IgnoreFindings, ignore_findings};
 use crate::provider::keys::KeyCheck;
@@ -43,11 +43,12 @@ use tfplugin::identity::{Identity, IdentityAttribute};
 use tfplugin::path::Path;
 use tfplugin::resource::{Change, Import, Moved, Plan, Progress, Resource, Source};
 use tfplugin::schema::{Attribute, Name, Schema};
+use tfplugin::timeouts::{self, Timeout};
 
 /// How long a create may take.
-const CREATE: Duration = Duration::from_secs(10 * 60);
+const CREATE: Timeout = Timeout::new("create", Duration::from_secs(10 * 60));
 /// How long a delete may be tried while a workspace that is being deleted still holds the configuration.
-const DELETE: Duration = Duration::from_secs(15 * 60);
+const DELETE: Timeout = Timeout::new("delete", Duration::from_secs(15 * 60));
 
 /// `dbxcmk_key_configuration`: registers a key in the Databricks account.
 pub struct KeyConfigurationResource;
@@ -387,7 +388,7 @@ impl Resource for KeyConfigurationResource {
                 ),
                 proof_attribute(),
                 ignore_findings("this resource"),
-                Attribute::timeouts(&[("create", "10m"), ("delete", "15m")]),
+                timeouts::attribute(&[CREATE, DELETE]),
             ],
         )
     }
@@ -513,8 +514,8 @@ impl Resource for KeyConfigurationResource {
             Stage::Apply,
             place(&plan),
         )?;
-        let made = make(cx, account, &new, timeout(&plan.timeouts, "create", CREATE)).await;
-        let made = made?;
+        let deadline = Deadline::after(CREATE.of(&plan.timeouts));
+        let made = make(cx, account, &new, deadline).await?;
         client
             .run()
             .manages_configuration(&made.customer_managed_key_id);
@@ -637,7 +638,7 @@ impl Resource for KeyConfigurationResource {
         };
         let account = cx.client().account().await?;
         refuse_catalogs_at_delete(cx, id).await?;
-        let deadline = timeout(&state.timeouts, "delete", DELETE);
+        let deadline = Deadline::after(DELETE.of(&state.timeouts));
         cx.client().reads().removed_configuration(id);
         let mut wait = Duration::from_millis(500);
         loop {

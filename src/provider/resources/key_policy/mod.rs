@@ -284,7 +284,9 @@ impl Resource for KeyPolicyResource {
                      shows which statements stay as they are.",
                 ),
                 ignore_findings("this resource"),
-                Attribute::timeouts(&[("create", "10m"), ("update", "10m"), ("delete", "10m")]),
+                Attribute::timeouts(&[("create", "10m"), ("update", "10m"), ("delete", "10m")]).describe(
+                    "How long each operation may take, as `30s`, `20m` or `1h30m`. On Azure, the default of create and update is `60m`.",
+                ),
             ],
         )
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
-use super::{ATTACH, Examined, WorkspaceBindingModel};
+use super::{CREATE, Examined, UPDATE, WorkspaceBindingModel};
 use crate::preflight::{Finding, Stage};
 use crate::provider::attach::{Failure, Orders, Platform, attach as attach_to};
 use crate::provider::cache::live;
@@ -16,7 +16,6 @@ use crate::provider::deadline::Deadline;
 use crate::provider::diagnose::as_warnings;
 use crate::provider::keys::KeyCheck;
 use crate::provider::resources::former_key::remember_former;
-use crate::provider::resources::timeout;
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
 use tfplugin::diagnostics::Diagnostics;
@@ -154,13 +153,13 @@ async fn attached<W: Workspaces>(
     prior: Option<&WorkspaceBindingModel>,
     progress: &Progress<WorkspaceBindingModel>,
 ) -> Result<WorkspaceBindingModel, Diagnostics> {
-    let operation = if prior.is_some() { "update" } else { "create" };
+    let limit = if prior.is_some() { UPDATE } else { CREATE };
     let wanted = Wanted {
         cx,
         plan,
         prior,
         progress,
-        deadline: timeout(&plan.timeouts, operation, ATTACH),
+        deadline: Deadline::after(limit.of(&plan.timeouts)),
     };
     let former = workspaces.former_key(wanted).await?;
     let read_at = Instant::now();

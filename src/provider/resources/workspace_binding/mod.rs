@@ -34,9 +34,13 @@ use tfplugin::duration::GoDuration;
 use tfplugin::identity::{Identity, IdentityAttribute};
 use tfplugin::resource::{Change, Import, Plan, Progress, Resource};
 use tfplugin::schema::{Attribute, Name, Schema};
+use tfplugin::timeouts::{self, Timeout};
 
 /// How long an attach may take; Databricks speaks of twenty minutes, and of twenty more until clusters can start.
 const ATTACH: Duration = Duration::from_secs(60 * 60);
+const CREATE: Timeout = Timeout::new("create", ATTACH);
+const UPDATE: Timeout = Timeout::new("update", ATTACH);
+
 /// `dbxcmk_workspace_binding`: attaches keys to a workspace.
 pub struct WorkspaceBindingResource;
 
@@ -429,7 +433,7 @@ impl Resource for WorkspaceBindingResource {
                 Attribute::string("pricing_tier").computed().stable().describe("Pricing tier of the workspace."),
                 proof_attribute(),
                 ignore_findings("this resource"),
-                Attribute::timeouts(&[("create", "60m"), ("update", "60m")]),
+                timeouts::attribute(&[CREATE, UPDATE]),
             ],
         )
     }
