@@ -1,7 +1,7 @@
 //! The documentation of a provider in the layout of the Terraform registry, from its schemas and from `examples/`.
 //!
 //! A provider that is built on `tfplugin` knows its schemas, so the pages need no Terraform. [`Documentation::pages`] makes the
-//! pages; [`write`] puts them below `docs/`, and [`stale`] says which of them are not what the schemas and examples say, for a test or a step
+//! pages; [`write()`] puts them below `docs/`, and [`stale`] says which of them are not what the schemas and examples say, for a test or a step
 //! of continuous integration:
 //!
 //! ```
