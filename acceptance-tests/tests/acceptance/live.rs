@@ -137,7 +137,8 @@ impl Stage {
     }
 }
 
-/// Every story goes as it says, is recorded without names, and cleans up behind it.
+/// Every story goes as it says, also in a run that goes on after an interruption, and is recorded without names. What a run leaves until the
+/// workspace is deleted (`--clean-up`) is not tried here.
 fn the_stories(cloud: &'static str) {
     let stage = Stage::new(cloud);
     let first = stage.must(&["--stop-after", "5"], 1);

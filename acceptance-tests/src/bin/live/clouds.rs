@@ -61,12 +61,11 @@ impl Cloud {
                  long as no compute runs."
             }
             Self::Gcp => {
-                "Three keys of Cloud KMS with one version each: a few cents a month until the versions are destroyed. Requests: cents. Databricks: \
-                 nothing, as long as no compute runs."
+                "Three keys of Cloud KMS with one version each, by the month until the versions are destroyed, and their operations \
+                 (docs/guides/quotas-and-cost.md). Databricks: nothing, as long as no compute runs."
             }
             Self::Azure => {
-                "Three keys in your vault: by the operation in a standard vault, by the month for keys of an HSM. Databricks: nothing, as long as \
-                 no compute runs."
+                "Three keys in your vault, and their operations (docs/guides/quotas-and-cost.md). Databricks: nothing, as long as no compute runs."
             }
         }
     }
