@@ -1094,7 +1094,7 @@ fn what_is_said_has_the_truth_and_the_advice() -> Result<(), Box<dyn std::error:
             },
             &[
                 "For 3s, another update of the workspace is under way.",
-                "Nothing was changed.",
+                "No key was changed.",
             ],
         ),
         (
@@ -1104,7 +1104,7 @@ fn what_is_said_has_the_truth_and_the_advice() -> Result<(), Box<dyn std::error:
                 timeout: 3,
                 ..GIVEN
             },
-            &["For 3s, the workspace is STATUS c.", "Nothing was changed."],
+            &["For 3s, the workspace is STATUS c.", "No key was changed."],
         ),
         (
             Given { puts: "C", ..GIVEN },
@@ -1160,7 +1160,7 @@ fn what_is_said_has_the_truth_and_the_advice() -> Result<(), Box<dyn std::error:
             },
             &[
                 "For 0s, the provider waited for the proof and for other changes",
-                "Nothing was changed.",
+                "No key was changed.",
             ],
         ),
         (
