@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value as Json;
 
 use crate::http::{Answer, Request};
@@ -83,16 +84,15 @@ impl Role {
     }
 }
 
+/// What stays as it is in a document that IAM answers (RFC 3986).
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
+
 fn encoded(document: &str) -> String {
-    document.bytes().fold(String::new(), |mut text, byte| {
-        let _ = match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                write!(text, "{}", char::from(byte))
-            }
-            other => write!(text, "%{other:02X}"),
-        };
-        text
-    })
+    utf8_percent_encode(document, ESCAPED).to_string()
 }
 
 fn result(action: &str, inner: &str) -> Answer {

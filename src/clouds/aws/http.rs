@@ -78,7 +78,8 @@ impl HttpConnector for Bounded<SharedHttpConnector> {
         if let Ok(url) = request.uri().parse() {
             count_request(&url);
         }
-        let recording = recorder().map(|recorder| (recorder, sent(recorder, &request)));
+        let recording =
+            recorder().and_then(|recorder| sent(recorder, &request).map(|sent| (recorder, sent)));
         let (call, longest) = (self.any.call(request), self.longest);
         HttpConnectorFuture::new(async move {
             let mut response = match call.await {
@@ -123,18 +124,22 @@ fn word(error: &ConnectorError) -> &'static str {
     }
 }
 
-/// A request, as a recording needs it.
-fn sent(recorder: &Recorder, request: &HttpRequest) -> Sent {
-    let url: Option<url::Url> = request.uri().parse().ok();
-    let part =
-        |read: fn(&url::Url) -> Option<&str>| url.as_ref().and_then(read).unwrap_or_default();
-    recorder.sent(
+/// A request, as a recording needs it; `None` with a line in the log where its address cannot be taken apart.
+fn sent(recorder: &Recorder, request: &HttpRequest) -> Option<Sent> {
+    let url: url::Url = request
+        .uri()
+        .parse()
+        .inspect_err(|error| {
+            tracing::error!(%error, "a request to AWS is not in the recording: its address cannot be read");
+        })
+        .ok()?;
+    Some(recorder.sent(
         request.method(),
-        part(url::Url::host_str),
-        (part(|url| Some(url.path())), part(url::Url::query)),
+        url.host_str().unwrap_or_default(),
+        (url.path(), url.query().unwrap_or_default()),
         headers(request.headers()),
         request.body().bytes(),
-    )
+    ))
 }
 
 fn headers(headers: &Headers) -> Vec<(String, String)> {

@@ -8,8 +8,8 @@ use tokio::task::JoinSet;
 use super::missing::{Missing, bounded};
 use super::{AuditOrder, Auditor, Gathered, SIDE_BY_SIDE};
 use crate::audit::{
-    Attached, EncryptedBy, Part, SeenCatalog, SeenConfiguration, SeenLocation, SeenWorkspace,
-    Unread, whole_account,
+    Attached, AuditSubject, EncryptedBy, Part, SeenCatalog, SeenConfiguration, SeenLocation,
+    SeenWorkspace, SubjectKind, Unread, whole_account,
 };
 use crate::databricks::Account;
 use crate::databricks::key_configurations::KeyConfiguration;
@@ -95,29 +95,40 @@ fn take_locations(locations: &Locations, catalogs: &Catalogs, gathered: &mut Gat
 }
 
 /// The keys that only catalogs and places of tables have: who loses such a key loses the tables. Nothing of Databricks is asked of them.
-pub(super) fn keys_of_tables(gathered: &Gathered) -> BTreeMap<Key, Asked> {
-    let facts = &gathered.facts;
+/// One whose name cannot be read is not read.
+pub(super) fn keys_of_tables(gathered: &mut Gathered) -> BTreeMap<Key, Asked> {
+    let facts = &mut gathered.facts;
     let of_locations = facts
         .locations
         .iter()
         .filter(|one| one.encrypted_by == EncryptedBy::OwnKey)
         .filter_map(|one| one.key.as_ref());
     let of_catalogs = facts.catalogs.iter().filter_map(|one| one.key.as_ref());
-    let keys = of_locations
-        .chain(of_catalogs)
-        .filter_map(|key| match key.parse().ok()? {
-            Key::Azure(key) => Some(Key::from(key.versionless())),
-            key => Some(key),
-        });
-    keys.filter(|key| !facts.keys.contains_key(&key.to_string()))
-        .map(|key| {
+    let (mut keys, mut unread) = (BTreeMap::new(), Vec::new());
+    for name in of_locations.chain(of_catalogs) {
+        let key = match name.parse() {
+            Ok(Key::Azure(key)) => Key::from(key.versionless()),
+            Ok(key) => key,
+            Err(error) => {
+                unread.push(Unread {
+                    subject: AuditSubject::of(SubjectKind::Key, name),
+                    part: Part::State,
+                    why: error.to_string(),
+                    permission: None,
+                });
+                continue;
+            }
+        };
+        if !facts.keys.contains_key(&key.to_string()) {
             let asked = Asked {
                 has_unread_users: facts.workspaces.is_none() || facts.configurations.is_none(),
                 ..Asked::default()
             };
-            (key, asked)
-        })
-        .collect()
+            keys.insert(key, asked);
+        }
+    }
+    facts.unread.extend(unread);
+    keys
 }
 
 /// Catalogs, and where tables lie.
@@ -286,8 +297,8 @@ impl Auditor {
         let tables = self.read_tables(order);
         let ((), tables) = tokio::join!(self.read_keys(order, asked, gathered, say), tables);
         self.take_tables(tables, gathered);
-        self.read_keys(order, keys_of_tables(gathered), gathered, say)
-            .await;
+        let of_tables = keys_of_tables(gathered);
+        self.read_keys(order, of_tables, gathered, say).await;
         self.discover(order, gathered, say).await;
         Ok(())
     }

@@ -8,27 +8,19 @@ pub mod workspace_binding;
 pub use key_policy::with_users;
 
 use std::fmt::Display;
-use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
 use crate::preflight::proof;
 use crate::provider::client::Client;
-use crate::provider::deadline::Deadline;
 use crate::provider::diagnose::IgnoreFindings;
 use crate::vocabulary::{Cloud, Key, KeyUse, UseCase};
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
 use tfplugin::diagnostics::Diagnostic;
 use tfplugin::schema::Attribute;
-use tfplugin::timeouts::Timeout;
 
 pub use tfplugin::timeouts::Timeouts;
-
-/// How long an operation may take: what the user says, or `default`.
-pub fn timeout(timeouts: &Timeouts, operation: &'static str, default: Duration) -> Deadline {
-    Deadline::after(Timeout::new(operation, default).of(timeouts))
-}
 
 /// The elements of a set, when the set and each of them are known.
 pub fn all_known<T: Clone>(set: &Attr<Vec<Attr<T>>>) -> Option<Vec<T>> {

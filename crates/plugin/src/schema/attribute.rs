@@ -286,22 +286,6 @@ impl Attribute {
             .same_meaning(same)
     }
 
-    /// The conventional `timeouts` object, each operation with its default as a text. Where code waits as long as it says, [`timeouts`](crate::timeouts) keeps
-    /// both in one place.
-    pub fn timeouts(operations: &[(&'static str, &str)]) -> Self {
-        let attributes = operations
-            .iter()
-            .map(|(operation, default)| {
-                Self::duration(*operation).describe(format!(
-                    "How long {operation} may take. Default: `{default}`."
-                ))
-            })
-            .collect();
-        Self::object("timeouts", attributes)
-            .quiet()
-            .describe("How long each operation may take, as `30s`, `20m` or `1h30m`.")
-    }
-
     /// What it is for, in Markdown.
     #[doc(alias = "MarkdownDescription")]
     #[must_use]

@@ -2,23 +2,12 @@
 
 use std::fmt::Write as _;
 
+use percent_encoding::percent_decode_str;
+
 /// Text without its percent signs; what is not UTF-8 afterwards stays as it was.
 pub fn decoded(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        let hex = tail
-            .get(..2)
-            .filter(|_| *first == b'%')
-            .and_then(|hex| std::str::from_utf8(hex).ok())
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        bytes.push(hex.unwrap_or(*first));
-        rest = match hex {
-            Some(_) => tail.get(2..).unwrap_or_default(),
-            None => tail,
-        };
-    }
-    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+    let decoded = percent_decode_str(text).decode_utf8();
+    decoded.map_or_else(|_| text.to_owned(), |text| text.into_owned())
 }
 
 /// A segment of a path in which nothing ends the segment or the path. The signs around a placeholder stay.
@@ -37,13 +26,8 @@ pub fn encoded(segment: &str) -> String {
 
 /// The parameters of a query or a form, in order.
 pub fn parameters(text: &str) -> Vec<(String, String)> {
-    let decode = |text: &str| decoded(&text.replace('+', " "));
-    text.split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decode(name), decode(value))
-        })
+    form_urlencoded::parse(text.as_bytes())
+        .into_owned()
         .collect()
 }
 

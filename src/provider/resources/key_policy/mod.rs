@@ -14,6 +14,8 @@ pub use in_use::with_users;
 
 use aws::KeyPolicyAws;
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Timeouts, all_known, known_set, refuse_managed_disks};
@@ -30,7 +32,15 @@ use tfplugin::identity::{Identity, IdentityAttribute};
 use tfplugin::list_resource::Found;
 use tfplugin::resource::{Change, Import, Moved, Plan, Progress, Resource, Source};
 use tfplugin::schema::{Attribute, Name, Schema};
+use tfplugin::timeouts::{self, Timeout};
 use tfplugin::value::Value;
+
+/// How long a new policy may take to show in reads, and a new principal or service account to be known. On Azure, more than the policy is changed.
+const CREATE: Timeout = Timeout::new("create", Duration::from_secs(10 * 60));
+/// The same for a change.
+const UPDATE: Timeout = Timeout::new("update", Duration::from_secs(10 * 60));
+/// The same for a removal.
+const DELETE: Timeout = Timeout::new("delete", Duration::from_secs(10 * 60));
 
 /// What a destruction is called where it takes something away.
 const DESTROYING: &str = "Destroying this resource";
@@ -284,7 +294,7 @@ impl Resource for KeyPolicyResource {
                      shows which statements stay as they are.",
                 ),
                 ignore_findings("this resource"),
-                Attribute::timeouts(&[("create", "10m"), ("update", "10m"), ("delete", "10m")]).describe(
+                timeouts::attribute(&[CREATE, UPDATE, DELETE]).describe(
                     "How long each operation may take, as `30s`, `20m` or `1h30m`. On Azure, the default of create and update is `60m`.",
                 ),
             ],

@@ -4,7 +4,6 @@ mod in_use;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,16 +13,15 @@ use self::in_use::{
 };
 use self::write::{Write, merged, refuse_lockout, understood, write};
 use super::in_use::{User, users_of as all_users_of};
-use super::{DESTROYING, KeyPolicyModel, leaving, with_former};
+use super::{CREATE, DELETE, DESTROYING, KeyPolicyModel, UPDATE, leaving, with_former};
 use crate::clouds::aws::AwsError;
 use crate::preflight::aws::{KeyFacts, PolicySource, Question, iam_allows, judge};
 use crate::preflight::{Fact, Stage};
 use crate::provider::client::{Client, not_read};
+use crate::provider::deadline::Deadline;
 use crate::provider::diagnose::{self, as_warning, later, split};
 use crate::provider::keys::{AwsKeys, Scope, Wanted};
-use crate::provider::resources::{
-    all_known, check_tables, known_set, names_something, remembered, timeout,
-};
+use crate::provider::resources::{all_known, check_tables, known_set, names_something, remembered};
 use crate::requirements::aws::{
     GrantingStatement, PermissionChange, Usage, by_meaning, list_of, mean_the_same, recognise,
     statements_of, still_there,
@@ -39,9 +37,6 @@ use tfplugin::list_resource::{Found, Listed};
 use tfplugin::resource::{Change, Moved, Plan, Progress, Source};
 use tfplugin::schema::Attribute;
 use tfplugin::value::Value;
-
-/// How long a new policy may take to show in reads, and a new principal to be known.
-const SETTLE: Duration = Duration::from_secs(10 * 60);
 
 /// Private data: the statements that this resource added. Without it, all of its statements are its own: they were imported or moved here.
 const ADDED: &str = "added";
@@ -718,7 +713,7 @@ pub(super) async fn put(
         plan.statements = Attr::Known(list_of(&texts(&grants)));
     }
     cx.client().keys().shares().applies();
-    let operation = if prior.is_some() { "update" } else { "create" };
+    let limit = if prior.is_some() { UPDATE } else { CREATE };
     let previous = prior.map_or_else(|| Ok(Vec::new()), KeyPolicyModel::own_statements)?;
     let wanted = meanings(&texts(&grants))?;
     let own = prior.map_or_else(|| Ok(BTreeMap::new()), |prior| added(cx, prior))?;
@@ -732,7 +727,7 @@ pub(super) async fn put(
         previous: &previous,
         remove: &remove,
         base: prior.and_then(|prior| prior.policy.known().map(String::as_str)),
-        deadline: timeout(&plan.timeouts, operation, SETTLE),
+        deadline: Deadline::after(limit.of(&plan.timeouts)),
     };
     let mut now: BTreeSet<String> = names(&own);
     now.retain(|name| wanted.contains_key(name));
@@ -783,7 +778,7 @@ pub(super) async fn delete(cx: &Context<Client>, state: KeyPolicyModel) -> Resul
         previous: &going,
         remove: &going,
         base: None,
-        deadline: timeout(&state.timeouts, "delete", SETTLE),
+        deadline: Deadline::after(DELETE.of(&state.timeouts)),
     };
     write(cx, &order, &mut Vec::new()).await.map(|_| ())
 }

@@ -18,7 +18,7 @@ use crate::provider::deadline::{Deadline, Pause, pause};
 use crate::provider::diagnose;
 use crate::provider::keys::KeyShares;
 use crate::provider::resources::key_policy::{DESTROYING, KeyPolicyModel, leaving};
-use crate::provider::resources::{known_set, timeout, workspace_cases};
+use crate::provider::resources::{known_set, workspace_cases};
 use crate::provider::vault_access::{Place, grant, leave, revoke};
 use crate::requirements::azure::{Grantee, Role, roles_of};
 use crate::vocabulary::UseCase;
@@ -27,9 +27,12 @@ use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::resource::Progress;
+use tfplugin::timeouts::Timeout;
 
 /// How long preparing the workspace and granting may take: Azure takes about 10 to 15 minutes for an update of a workspace.
-const SETTLE: Duration = Duration::from_secs(60 * 60);
+const CREATE: Timeout = Timeout::new("create", Duration::from_secs(60 * 60));
+/// The same for a change.
+const UPDATE: Timeout = Timeout::new("update", Duration::from_secs(60 * 60));
 
 /// The workspace with an identity of its storage account: prepared, if it has none.
 async fn prepared(
@@ -207,8 +210,8 @@ async fn put_access(
 ) -> Result<KeyPolicyModel, Diagnostics> {
     let bug = || Diagnostic::bug("A key policy was applied before its configuration was known.");
     let keys = cx.client().keys().azure();
-    let operation = if prior.is_some() { "update" } else { "create" };
-    let deadline = timeout(&plan.timeouts, operation, SETTLE);
+    let limit = if prior.is_some() { UPDATE } else { CREATE };
+    let deadline = Deadline::after(limit.of(&plan.timeouts));
     let cases = workspace_cases(&plan.use_cases).ok_or_else(bug)?;
     let Some((azure, key, vault)) = parts(&plan) else {
         return Err(bug().into());

@@ -4,7 +4,6 @@ mod edit;
 mod write;
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +13,7 @@ use super::catalogs;
 use super::in_use::{User, refuse_after_rotation, users_of};
 use super::leaving::{self, FORGET};
 use super::tables::{self, Losing};
-use super::{DESTROYING, KeyPolicyModel, with_former};
+use super::{CREATE, DELETE, DESTROYING, KeyPolicyModel, UPDATE, with_former};
 use crate::clouds::gcp::GcpError;
 use crate::preflight::Stage;
 use crate::preflight::gcp::{
@@ -22,11 +21,12 @@ use crate::preflight::gcp::{
     judge, location, lost_without,
 };
 use crate::provider::client::{Client, not_read};
+use crate::provider::deadline::Deadline;
 use crate::provider::diagnose::{self, as_warning, later, split};
 use crate::provider::keys::{Scope, Wanted};
 use crate::provider::locations::Location;
 use crate::provider::resources::{
-    all_known, check_tables, known_set, names_something, remembered, timeout, workspace_cases,
+    all_known, check_tables, known_set, names_something, remembered, workspace_cases,
 };
 use crate::requirements::gcp::{Usage, agent_of, is_needed, is_of_databricks, rights_of};
 use crate::vocabulary::gcp::{CryptoKeyName, GcpNameError, ProjectNumber, ServiceAccount};
@@ -39,8 +39,6 @@ use tfplugin::list_resource::{Found, Listed};
 use tfplugin::resource::{Change, Plan, Progress};
 use tfplugin::schema::Attribute;
 
-/// How long a service account may take to exist, and a new policy to show.
-const SETTLE: Duration = Duration::from_secs(10 * 60);
 /// Private data: the members that this resource added.
 const ADDED: &str = "added";
 /// The rights that changing the policy needs.
@@ -958,11 +956,8 @@ pub(super) async fn put(
     progress: &Progress<KeyPolicyModel>,
 ) -> Result<KeyPolicyModel, Diagnostics> {
     let bug = || Diagnostic::bug("A key policy was applied before its configuration was known.");
-    let deadline = timeout(
-        &plan.timeouts,
-        if prior.is_some() { "update" } else { "create" },
-        SETTLE,
-    );
+    let limit = if prior.is_some() { UPDATE } else { CREATE };
+    let deadline = Deadline::after(limit.of(&plan.timeouts));
     let (cases, may_be_destroyed) = (plan.use_cases.clone(), plan.may_be_destroyed());
     let Attr::Known(gcp) = &mut plan.gcp else {
         return Err(bug().into());
@@ -1062,7 +1057,7 @@ pub(super) async fn delete(cx: &Context<Client>, state: KeyPolicyModel) -> Resul
         key,
         wanted: &BTreeSet::new(),
         remove: &going,
-        deadline: timeout(&state.timeouts, "delete", SETTLE),
+        deadline: Deadline::after(DELETE.of(&state.timeouts)),
     };
     write(cx, &order, &mut BTreeSet::new()).await
 }
